@@ -5,6 +5,8 @@
 //! most one request in flight. Several `Run`s without `sync` form PostgreSQL's implicit
 //! transaction, which the `sync` of the last, or a `Sync`, ends.
 
+#![allow(missing_docs)] // rkyv's generated resolvers of enum variants have no documentation
+
 use super::error::SqlError;
 use super::parse::CatalogChange;
 use crate::ids::{PlanId, RequestId, SessionId};

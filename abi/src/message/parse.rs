@@ -1,5 +1,7 @@
 //! Gateway → parse: SQL text in, physical plan out.
 
+#![allow(missing_docs)] // rkyv's generated resolvers of enum variants have no documentation
+
 use super::error::SqlError;
 use crate::ids::RequestId;
 use crate::sql_type::SqlType;

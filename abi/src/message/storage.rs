@@ -8,6 +8,8 @@
 //! A *version* is the commit sequence number that last wrote a row. Storage compares the version
 //! that execute read with the one in the newest tree: equal means nobody changed the row.
 
+#![allow(missing_docs)] // rkyv's generated resolvers of enum variants have no documentation
+
 use super::error::SqlError;
 use crate::ids::{Lsn, PageId, RequestId, TreeId, TxnId, Version};
 use alloc::boxed::Box;
