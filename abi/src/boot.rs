@@ -18,7 +18,10 @@
 //! everything it read through it (for the storage link: of every reference into the pools),
 //! and stores the same number in `status.link_ack[i]`. Then the hypervisor clears the link's
 //! memory, starts the new peer, stores the next even number and rings again; the survivor makes
-//! a new end and acknowledges that number too. Pairs: the hypervisor's Release store of the epoch with the
+//! a new end and acknowledges that number too. A function may also be started with links that are
+//! down (odd, commonly 1): it reaches its loop and waits for them to come up. Only an epoch that
+//! differs from the last one acted on means anything, so a peer that died twice may show up as one
+//! change from one even number to a greater one: that is a link-down followed by a link-up. Pairs: the hypervisor's Release store of the epoch with the
 //! function's Acquire load, and the other way round for the acknowledgement.
 
 use crate::memory_map::{LINKS_MAX, PAGE_SIZE};
@@ -159,6 +162,12 @@ pub struct BootPage {
     pub data_pool: Area,
     /// For storage: every instance's announce page (R). For the others: their own (RW).
     pub announce: Area,
+    /// The control page.
+    pub control: Area,
+    /// The status page.
+    pub status: Area,
+    /// The doorbell page; size 0 on the thread backend, whose [`crate::platform::Platform`] rings.
+    pub doorbells: Area,
     /// Number of valid entries in `links`.
     pub link_count: u32,
     /// Zero.
@@ -193,6 +202,12 @@ pub struct ControlPage {
     pub clock_tsc: AtomicU64,
     /// Microseconds since 1970-01-01 UTC at `clock_tsc`.
     pub clock_unix_us: AtomicU64,
+    /// 1 asks the function to wait before it reads its identity (`instance`, `restarts`, `seed`)
+    /// from the boot page and builds itself: it parks in [`State::Held`], after its heap and its
+    /// log are set up, until this is 0. What is cloned from a template starts from that point.
+    pub hold: AtomicU32,
+    /// Zero.
+    pub reserved: AtomicU32,
     /// For each link: even when up, odd when down; see the module's documentation.
     pub link_epoch: [AtomicU32; LINKS_MAX],
 }
@@ -211,6 +226,8 @@ pub enum State {
     Stopped = 3,
     /// Panicked: `panic` says why.
     Panicked = 4,
+    /// Set up but for its identity, parked until `control.hold` is 0.
+    Held = 5,
 }
 
 impl State {
@@ -222,6 +239,7 @@ impl State {
             2 => Some(State::Parked),
             3 => Some(State::Stopped),
             4 => Some(State::Panicked),
+            5 => Some(State::Held),
             _ => None,
         }
     }
@@ -282,6 +300,9 @@ pub struct StatusPage {
     pub heap_peak: AtomicU64,
     /// The last epoch of each link that the function has acted on.
     pub link_ack: [AtomicU32; LINKS_MAX],
+    /// The epoch in which the function found that the link's peer had broken the protocol, plus
+    /// one; 0 when it never did. The hypervisor then replaces the less trusted of the two.
+    pub link_fault: [AtomicU32; LINKS_MAX],
     /// Counters of each link.
     pub links: [LinkCounters; LINKS_MAX],
     /// Valid when `state` is `Panicked`.
@@ -291,4 +312,4 @@ pub struct StatusPage {
 const _: () = assert!(size_of::<BootPage>() <= PAGE_SIZE);
 const _: () = assert!(size_of::<ControlPage>() <= PAGE_SIZE);
 const _: () = assert!(size_of::<StatusPage>() <= PAGE_SIZE);
-const _: () = assert!(core::mem::offset_of!(BootPage, links) == 160);
+const _: () = assert!(core::mem::offset_of!(BootPage, links) == 208);
