@@ -225,6 +225,7 @@ mod tests {
     use alloc::{string::String, vec, vec::Vec};
 
     fn ring(size: usize) -> (Vec<u64>, Writer, Reader) {
+        assert!(size.is_multiple_of(8));
         let mut memory = vec![0u64; size / 8];
         let start = memory.as_mut_ptr().cast::<u8>();
         // SAFETY: the vector outlives both ends in each test and has `size` bytes, 8-aligned.
@@ -288,12 +289,12 @@ mod tests {
 
     #[test]
     fn long_text_is_cut_at_a_character() {
-        let (_memory, mut writer, mut reader) = ring(64 + 4 + 8);
+        let (_memory, mut writer, mut reader) = ring(80);
         let mut buffer = [0; TEXT_SIZE_MAX];
-        writer.write(Level::Error, "1234567ä");
+        writer.write(Level::Error, "12345678901ä");
         assert_eq!(
             reader.read(&mut buffer),
-            Some(Record::Text(Level::Error, b"1234567"))
+            Some(Record::Text(Level::Error, b"12345678901"))
         );
     }
 }
