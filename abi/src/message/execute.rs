@@ -68,9 +68,11 @@ pub enum ExecuteRequest {
         /// For each result column whether it goes out binary: none for all text, one for all
         /// alike, or one each.
         binary_results: Vec<bool>,
-        /// Stop after this many rows and keep the portal; 0 for all.
+        /// Stop after this many rows and keep the portal; 0 for all. The gateway bounds what it
+        /// must hold for a slow client this way, so it counts for COPY TO STDOUT too.
         max_rows: u32,
-        /// Whether to end the implicit transaction with this statement.
+        /// Whether to end the implicit transaction with this statement. `Suspended` does not end the
+        /// statement, so it does not end the transaction: the last `Resume` or a `Sync` does.
         sync: bool,
         /// Whether the statement is one of several in a simple query: they share an implicit
         /// transaction block.
@@ -163,7 +165,8 @@ pub enum ExecuteReply {
         session: SessionId,
         /// The request.
         request: RequestId,
-        /// PostgreSQL's command tag: "INSERT 0 1".
+        /// PostgreSQL's command tag: "INSERT 0 1". It counts the rows of the whole portal, those before
+        /// a `Resume` included.
         tag: String,
         /// The transaction's status now.
         status: TransactionStatus,
