@@ -64,6 +64,10 @@ pub const LINKS_MAX: usize = 32;
 pub const ANNOUNCE: u64 = 0x2_0000_0000;
 /// Bytes of the announce area: a whole huge page, [`PAGE_SIZE`] for each instance.
 pub const ANNOUNCE_SIZE: usize = HUGE_PAGE_SIZE;
+/// Parse instance `i` announces in page `i` of the announce area.
+pub const PARSE_ANNOUNCE_PAGE: usize = 0;
+/// Execute instance `i` announces in page `EXECUTE_ANNOUNCE_PAGE + i` of the announce area.
+pub const EXECUTE_ANNOUNCE_PAGE: usize = 64;
 /// The catalog pool.
 pub const CATALOG_POOL: u64 = 0x10_0000_0000;
 /// The data pool.
