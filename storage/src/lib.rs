@@ -1,3 +1,34 @@
-//! To be written.
+//! The storage engine: pages, copy-on-write trees, WAL, transactions, recovery.
+//!
+//! Two sides use this crate.
+//!
+//! **Readers** (execute, parse) map the pools read-only and read pages in place, without a lock and
+//! without a message: [`PoolView`] finds pages, [`announce::Announcer`] acquires a [`Snapshot`],
+//! [`Tree::get`] and [`Cursor`] read a tree in it.
+//!
+//! **The writer** (the storage function) drives the engine, a state machine over two block
+//! devices that owns everything else: trees, locks, commits, the log, checkpoints.
+//!
+//! `docs/file-format.md` has every layout as a table.
 #![no_std]
+#![deny(unsafe_code)]
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod announce;
+mod cursor;
+mod error;
+#[allow(unsafe_code)] // the one module that touches shared memory
+mod frame;
+mod node;
+mod overflow;
+pub mod page;
+mod snapshot;
+
+pub use cursor::{Cursor, Leaf};
+pub use error::ReadError;
+pub use frame::{AnnouncePage, PoolView};
+pub use node::{Entry, Value};
+pub use overflow::{Overflow, OverflowChunks};
+pub use snapshot::{Snapshot, Tree};
