@@ -1,0 +1,41 @@
+//! Casts between types.
+
+use crate::settings::EvalContext;
+use vireo_abi::chunk::Vector;
+use vireo_abi::message::error::{SqlError, SqlResult, state};
+use vireo_abi::sql_type::{SqlType, TypeId};
+
+/// Where a cast may happen by itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum CastContext {
+    /// Anywhere.
+    Implicit,
+    /// When assigning to a column.
+    Assignment,
+    /// Only when written.
+    Explicit,
+}
+
+/// The weakest context in which the cast is allowed; none: there is no such cast.
+pub fn find(from: TypeId, to: TypeId) -> Option<CastContext> {
+    if from == to {
+        Some(CastContext::Implicit)
+    } else {
+        None
+    }
+}
+
+/// Casts a column, typmod included.
+///
+/// # Errors
+/// PostgreSQL's: 22003, 22001, 22P02, …; 42846 when there is no such cast.
+pub fn cast(
+    v: &Vector,
+    from: SqlType,
+    to: SqlType,
+    is_explicit: bool,
+    cx: &EvalContext,
+) -> SqlResult<Vector> {
+    let _ = (v, from, to, is_explicit, cx);
+    Err(SqlError::new(state::CANNOT_COERCE, "not yet"))
+}
