@@ -1,7 +1,9 @@
 //! What execution needs of a transaction: ordered trees of bytes that it reads in one snapshot, merged with its
 //! own writes, locks, and a place for its writes.
 //!
-//! Two implementations: the execute function's over the storage engine's reader, and a `BTreeMap` in tests.
+//! Two implementations: the execute function's over the storage engine's reader, and [`memory`]'s over `BTreeMap`s.
+
+pub mod memory;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
