@@ -1,0 +1,154 @@
+//! A disk in a file.
+//!
+//! Invariants:
+//! 1. The file is as long as the capacity, sparse where nothing was written.
+//! 2. What is preallocated has its blocks and its length before it is first written, so that a
+//!    flush after an overwrite writes no metadata: on the reference machine 60 instead of 90 us.
+//! 3. `flush` is fdatasync. An error of it is handed on and never tried again: the kernel may have
+//!    dropped the pages.
+
+use super::Disk;
+use crate::error::Error;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// A disk in a file.
+#[derive(Debug)]
+pub struct FileDisk {
+    file: File,
+    capacity: u64,
+}
+
+impl FileDisk {
+    /// Opens the file at `path`, or makes it. A file that exists keeps its contents and grows to
+    /// `capacity` if it is shorter; one that is longer keeps its length as its capacity. The first
+    /// `preallocate` bytes get their blocks now, written as zeros where the file has none.
+    pub fn open(path: &Path, capacity: u64, preallocate: u64) -> Result<FileDisk, Error> {
+        let disk = FileDisk::try_open(path, capacity, preallocate);
+        disk.map_err(|source| Error::Volume {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    fn try_open(path: &Path, capacity: u64, preallocate: u64) -> io::Result<FileDisk> {
+        let mut options = OpenOptions::new();
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        let length = file.metadata()?.len();
+        let capacity = length.max(capacity).next_multiple_of(512);
+        if length < capacity {
+            file.set_len(capacity)?;
+        }
+        let preallocate = preallocate.min(capacity);
+        if length < preallocate {
+            write_zeros(&file, length, preallocate)?;
+        }
+        if length < capacity {
+            file.sync_all()?;
+            sync_directory(path)?;
+        }
+        Ok(FileDisk { file, capacity })
+    }
+}
+
+/// Writes zeros rather than only reserving blocks: the first write to a block that is merely
+/// reserved changes metadata.
+fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
+    let zeros = vec![0u8; 1 << 20];
+    let mut offset = from;
+    while offset < to {
+        let length = (to - offset).min(zeros.len() as u64);
+        file.write_all_at(&zeros[..length as usize], offset)?;
+        offset += length;
+    }
+    Ok(())
+}
+
+/// Makes the file's name durable.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+impl Disk for FileDisk {
+    fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    fn read(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(bytes, offset)
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn discard(&mut self, offset: u64, length: u64) -> io::Result<()> {
+        let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        let as_signed = |value: u64| {
+            libc::off_t::try_from(value).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))
+        };
+        let (offset, length) = (as_signed(offset)?, as_signed(length)?);
+        // SAFETY: a system call on a file descriptor of ours; no memory is concerned.
+        let result = unsafe { libc::fallocate(self.file.as_raw_fd(), mode, offset, length) };
+        if result == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        // A file system that cannot punch holes keeps the bytes, which the trait allows.
+        if error.kind() == io::ErrorKind::Unsupported {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn a_file_disk_keeps_what_was_written_and_punches_holes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("disk");
+        let mut disk = FileDisk::open(&path, 16 << 20, 2 << 20).expect("opens");
+        assert_eq!(disk.capacity(), 16 << 20);
+        let blocks = || std::fs::metadata(&path).expect("metadata").blocks() * 512;
+        assert!(blocks() >= 2 << 20);
+        disk.write(4096, &[7; 8192]).expect("writes");
+        disk.flush().expect("flushes");
+        drop(disk);
+        let mut disk = FileDisk::open(&path, 1 << 20, 0).expect("opens");
+        assert_eq!(disk.capacity(), 16 << 20);
+        let mut bytes = [0; 4096];
+        disk.read(8192, &mut bytes).expect("reads");
+        assert_eq!(bytes, [7; 4096]);
+        let before = blocks();
+        disk.discard(0, 1 << 20).expect("discards");
+        assert!(blocks() <= before - (1 << 20));
+        disk.read(8192, &mut bytes).expect("reads");
+        assert_eq!(bytes, [0; 4096]);
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_made_is_an_error() {
+        let error = FileDisk::open(Path::new("/nonexistent/disk"), 512, 0);
+        assert!(error.is_err_and(|error| error.to_string().starts_with("volume /nonexistent")));
+    }
+}
