@@ -9,6 +9,7 @@
 #![no_std]
 extern crate alloc;
 
+pub mod block;
 pub mod boot;
 pub mod chunk;
 pub mod datum;
