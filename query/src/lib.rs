@@ -9,6 +9,8 @@
 //! - [`bind`]: sqlparser's tree to a typed [`plan::Plan`], optimized; runs in the parse function.
 //! - [`exec`]: operators over [`vireo_abi::chunk`]s; runs in the execute function.
 //! - [`types`], [`functions`], [`aggregates`]: what values, operators and functions mean.
+//! - [`dml`], [`ddl`], [`copy`]: statements that change rows and tables, and COPY's formats.
+//! - [`guc`]: a session's settings.
 //! - [`row`]: how rows and keys are encoded in trees, and rows for clients.
 //! - [`txn`]: what execution needs of a transaction; the execute function implements it over the
 //!   storage engine's reader, tests over a `BTreeMap`.
@@ -19,8 +21,12 @@ extern crate alloc;
 pub mod aggregates;
 pub mod bind;
 pub mod catalog;
+pub mod copy;
+pub mod ddl;
+pub mod dml;
 pub mod exec;
 pub mod functions;
+pub mod guc;
 pub mod plan;
 pub mod row;
 pub mod settings;

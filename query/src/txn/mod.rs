@@ -94,6 +94,10 @@ pub trait Transaction {
         wait: LockWait,
     ) -> LocalFuture<'a, SqlResult<LockOutcome>>;
 
+    /// Reads on from the newest snapshot, unless the isolation level holds the transaction to its first. An implementation
+    /// without other transactions has nothing to do.
+    fn refresh(&self) {}
+
     /// Whether rows must be locked as they are written (a transaction block). Else the commit at the end of
     /// the statement checks the versions, and a conflict runs it again.
     fn needs_locks(&self) -> bool;
