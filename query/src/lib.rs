@@ -24,7 +24,6 @@ pub mod catalog;
 pub mod copy;
 pub mod exec;
 pub mod functions;
-pub mod guc;
 pub mod plan;
 pub mod row;
 pub mod settings;
