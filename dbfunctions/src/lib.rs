@@ -1,1 +1,64 @@
-//! To be written.
+//! The functions, as the host needs them: images for the VMs, entries for the thread backend.
+//!
+//! The images are built by this crate's build script and embedded; `docs/decisions/images.md` says
+//! how and why. The thread backend runs the same libraries, compiled for the host.
+
+#[path = "../images/hostile/src/act.rs"]
+mod act;
+
+pub use act::Act;
+
+use vireo_abi::platform::ThreadEntry;
+use vireo_runtime::{Echo, thread_entry};
+
+/// The images, as ELF files.
+#[derive(Clone, Copy, Debug)]
+pub struct Images {
+    /// SQL text to a plan.
+    pub parse: &'static [u8],
+    /// Plans to rows.
+    pub execute: &'static [u8],
+    /// The only writer.
+    pub storage: &'static [u8],
+    /// Answers each message with itself.
+    pub echo: &'static [u8],
+}
+
+/// The same functions for host threads.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadEntries {
+    /// SQL text to a plan.
+    pub parse: ThreadEntry,
+    /// Plans to rows.
+    pub execute: ThreadEntry,
+    /// The only writer.
+    pub storage: ThreadEntry,
+    /// Answers each message with itself.
+    pub echo: ThreadEntry,
+}
+
+/// The embedded images.
+pub const fn images() -> Images {
+    Images {
+        parse: include_bytes!(concat!(env!("OUT_DIR"), "/parse.elf")),
+        execute: include_bytes!(concat!(env!("OUT_DIR"), "/execute.elf")),
+        storage: include_bytes!(concat!(env!("OUT_DIR"), "/storage.elf")),
+        echo: include_bytes!(concat!(env!("OUT_DIR"), "/echo.elf")),
+    }
+}
+
+/// An image that misbehaves as it is told: a message whose body is the name of an [`Act`] starts
+/// the act, every other message is answered with itself. For tests of isolation.
+pub const fn hostile() -> &'static [u8] {
+    include_bytes!(concat!(env!("OUT_DIR"), "/hostile.elf"))
+}
+
+/// What the thread backend runs.
+pub fn thread_entries() -> ThreadEntries {
+    ThreadEntries {
+        parse: thread_entry::<Echo>,
+        execute: thread_entry::<Echo>,
+        storage: thread_entry::<Echo>,
+        echo: thread_entry::<Echo>,
+    }
+}

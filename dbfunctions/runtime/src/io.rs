@@ -1,22 +1,12 @@
 //! A function's surroundings during one turn.
 
 use crate::block::VirtioBlock;
+use crate::log::Log;
 use crate::port::Port;
+use alloc::string::String;
 use alloc::vec::Vec;
-
-/// How much a log line matters.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(u8)]
-pub enum Level {
-    /// Something failed.
-    Error = 1,
-    /// Something is wrong and was mended or refused.
-    Warn = 2,
-    /// What an operator wants to know.
-    Info = 3,
-    /// What a developer wants to know.
-    Debug = 4,
-}
+use core::fmt;
+use vireo_abi::log_ring::Level;
 
 /// The function's surroundings during one turn.
 pub struct Io {
@@ -26,11 +16,25 @@ pub struct Io {
     pub block: [Option<VirtioBlock>; 2],
     unix_us: i64,
     monotonic_ns: u64,
+    log: Log,
     requests: u64,
     stopping: bool,
 }
 
 impl Io {
+    /// Surroundings made of these ends; the clocks show 0 until [`Io::set_clock`].
+    pub fn new(ports: Vec<Port>, block: [Option<VirtioBlock>; 2], log: Log) -> Io {
+        Io {
+            ports,
+            block,
+            unix_us: 0,
+            monotonic_ns: 0,
+            log,
+            requests: 0,
+            stopping: false,
+        }
+    }
+
     /// Microseconds since 1970-01-01 UTC, as of this turn.
     pub fn unix_us(&self) -> i64 {
         self.unix_us
@@ -42,7 +46,9 @@ impl Io {
     }
 
     /// Writes a line to the log.
-    pub fn log(&mut self, _level: Level, _message: core::fmt::Arguments<'_>) {}
+    pub fn log(&mut self, level: Level, message: fmt::Arguments<'_>) {
+        self.log.write(level, message);
+    }
 
     /// Counts a statement, plan or write set as finished.
     pub fn count_request(&mut self) {
@@ -62,5 +68,29 @@ impl Io {
     /// Whether the function was asked to finish what it has begun and accept nothing new.
     pub fn is_stopping(&self) -> bool {
         self.stopping
+    }
+
+    /// Sets the clocks for the next turn.
+    pub fn set_clock(&mut self, unix_us: i64, monotonic_ns: u64) {
+        self.unix_us = unix_us;
+        self.monotonic_ns = monotonic_ns;
+    }
+
+    /// Asks the function to finish what it has begun and accept nothing new.
+    pub fn set_stopping(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Requests counted so far.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Takes the lines of a [`Log::Lines`].
+    pub fn take_log_lines(&mut self) -> Vec<(Level, String)> {
+        match &mut self.log {
+            Log::Lines(lines) => core::mem::take(lines),
+            Log::Discard | Log::Ring { .. } => Vec::new(),
+        }
     }
 }

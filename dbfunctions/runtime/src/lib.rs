@@ -12,14 +12,37 @@ extern crate alloc;
 extern crate std;
 
 mod block;
+mod clock;
+mod echo;
+#[cfg(test)]
+mod fake;
 mod function;
+#[cfg(feature = "guest")]
+pub mod guest;
+#[cfg(any(feature = "guest", test))]
+mod heap;
 mod io;
+mod log;
+#[cfg(any(feature = "guest", test))]
+mod mem;
 pub mod memory;
+mod platform;
+mod poll_loop;
 mod port;
+mod status;
 pub mod task;
+mod thread;
+mod turn;
 
 pub use block::{BlockStatus, Completion, Ticket, VirtioBlock};
+pub use echo::Echo;
 pub use function::{Function, Region, Start};
-pub use io::{Io, Level};
+pub use io::Io;
+pub use log::{Line, Log};
+pub use platform::{Doorbells, HostThread, Platform, read_tsc};
+pub use poll_loop::run;
 pub use port::{Port, Received};
+pub use thread::thread_entry;
+pub use turn::{Turn, turn};
 pub use vireo_abi::boot::{Peer, Role};
+pub use vireo_abi::log_ring::Level;

@@ -5,11 +5,12 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 /// Ends this task's poll once; it goes on after the tasks that are already woken.
-pub fn yield_now() -> impl Future<Output = ()> {
+pub fn yield_now() -> YieldNow {
     YieldNow { yielded: false }
 }
 
-struct YieldNow {
+/// The future of [`yield_now`].
+pub struct YieldNow {
     yielded: bool,
 }
 

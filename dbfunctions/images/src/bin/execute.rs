@@ -1,0 +1,5 @@
+//! The execute function: plans to rows.
+#![no_std]
+#![no_main]
+
+vireo_runtime::image!(vireo_runtime::Echo);

@@ -1,0 +1,5 @@
+//! The parse function: SQL text to a physical plan.
+#![no_std]
+#![no_main]
+
+vireo_runtime::image!(vireo_runtime::Echo);

@@ -1,0 +1,5 @@
+//! The storage function: the only writer.
+#![no_std]
+#![no_main]
+
+vireo_runtime::image!(vireo_runtime::Echo);
