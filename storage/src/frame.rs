@@ -10,6 +10,7 @@
 //!  24  u64      pages of the range: entries of the table
 //!  32  u64      frames: 4 KiB units of the pool, header and table included
 //!  40  u64      first frame after the table
+//!  48  u64      entries of the table that were ever used (storage's own, for its successor)
 //!  64  u64      sequence: the commit that `published` shows (atomic; storage writes)
 //!  72  u64      published: page of the descriptor of the newest snapshot, 0 for none (atomic; storage writes)
 //! 4096 [u32]    table: for each page of the range its frame, 0 for none (atomic; storage writes)
@@ -28,6 +29,7 @@
 
 use crate::error::ReadError;
 use crate::page::{self, Page};
+use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use vireo_abi::ids::PageId;
@@ -37,6 +39,7 @@ use vireo_abi::memory_map::PAGE_SIZE;
 pub(crate) const POOL_MAGIC: [u8; 8] = *b"VIREOPOL";
 /// The version of a pool's layout.
 pub(crate) const POOL_VERSION: u32 = 1;
+const TOUCHED: usize = 48;
 const SEQUENCE: usize = 64;
 const PUBLISHED: usize = 72;
 
@@ -193,5 +196,273 @@ impl AnnouncePage<'_> {
         // SAFETY: mapped and aligned as `new`'s caller promised; others only load it, atomically.
         unsafe { (*self.start).store(sequence, Ordering::Release) };
         fence(Ordering::SeqCst);
+    }
+}
+
+/// Why a pool cannot be laid out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a pool of {size} bytes is too small")]
+pub struct PoolTooSmall {
+    /// Its size.
+    pub size: usize,
+}
+
+/// A pool as its one writer sees it: who holds this owns the memory.
+#[derive(Debug)]
+pub struct PoolMemory {
+    start: *mut u8,
+    view: PoolView<'static>,
+    /// Frames never used begin here.
+    unused: u32,
+    free: Vec<u32>,
+    /// Table entries ever used, as in the header.
+    touched: u64,
+}
+
+// SAFETY: the writer is one object, whichever thread it is on.
+unsafe impl Send for PoolMemory {}
+
+impl PoolMemory {
+    /// Lays a pool out: no page is in it, nothing is published.
+    ///
+    /// # Errors
+    /// [`PoolTooSmall`] when header, table and a few frames do not fit.
+    ///
+    /// # Safety
+    /// `start..start + size` is mapped read-write and aligned to a page for as long as the process lives; no other writer
+    /// exists, and no reader uses what was published there before.
+    pub unsafe fn format(
+        start: *mut u8,
+        size: usize,
+        first_page: u64,
+        pages_max: u64,
+    ) -> Result<PoolMemory, PoolTooSmall> {
+        // A table of at most an eighth of the pool: 128 times the frames that it can hold.
+        let page_count = pages_max.min(size as u64 / 8 / 4).next_multiple_of(1024);
+        let first_frame = 1 + page_count / 1024;
+        let frame_count = (size / PAGE_SIZE).min(u32::MAX as usize) as u64;
+        if !start.addr().is_multiple_of(PAGE_SIZE) || frame_count < first_frame + 8 {
+            return Err(PoolTooSmall { size });
+        }
+        let view = PoolView {
+            start,
+            first_page,
+            page_count,
+            frame_count,
+            memory: PhantomData,
+        };
+        let mut memory = PoolMemory {
+            start,
+            view,
+            unused: first_frame as u32,
+            free: Vec::new(),
+            touched: 0,
+        };
+        memory.word(PUBLISHED).store(0, Ordering::SeqCst);
+        memory.word(SEQUENCE).store(0, Ordering::SeqCst);
+        let geometry = [
+            (0, u64::from_le_bytes(POOL_MAGIC)),
+            (8, u64::from(POOL_VERSION)),
+            (16, first_page),
+            (24, page_count),
+            (32, frame_count),
+            (40, first_frame),
+        ];
+        let is_known = geometry
+            .iter()
+            .all(|&(at, value)| memory.word(at).load(Ordering::Relaxed) == value);
+        let is_zero = memory.word(0).load(Ordering::Relaxed) == 0;
+        let dirty = if is_known {
+            memory.word(TOUCHED).load(Ordering::Relaxed).min(page_count)
+        } else if is_zero {
+            0
+        } else {
+            page_count
+        };
+        for index in 0..dirty {
+            memory.table(index).store(0, Ordering::Relaxed);
+        }
+        for (at, value) in geometry {
+            memory.word(at).store(value, Ordering::Relaxed);
+        }
+        memory.set_touched(0);
+        Ok(memory)
+    }
+
+    fn set_touched(&mut self, count: u64) {
+        self.touched = count;
+        self.word(TOUCHED).store(count, Ordering::Relaxed);
+    }
+
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        self.view.word(offset)
+    }
+
+    fn table(&self, index: u64) -> &AtomicU32 {
+        assert!(index < self.view.page_count, "table entry {index}");
+        // SAFETY: in bounds as just checked; entries are only accessed atomically.
+        unsafe {
+            &*self
+                .start
+                .add(PAGE_SIZE)
+                .cast::<AtomicU32>()
+                .add(index as usize)
+        }
+    }
+
+    /// The view that readers have.
+    pub fn view(&self) -> PoolView<'static> {
+        self.view
+    }
+
+    /// First page of the pool's range.
+    pub(crate) fn first_page(&self) -> u64 {
+        self.view.first_page
+    }
+
+    /// Pages of the pool's range.
+    pub(crate) fn page_count(&self) -> u64 {
+        self.view.page_count
+    }
+
+    /// Frames that are not in use.
+    pub(crate) fn free_frames(&self) -> u64 {
+        self.free.len() as u64 + (self.view.frame_count - u64::from(self.unused))
+    }
+
+    /// Gives the page a frame, whose bytes are whatever they were. `None` when there is none left.
+    pub(crate) fn map(&mut self, page: PageId) -> Option<&mut Page> {
+        let index = page.0 - self.view.first_page;
+        assert_eq!(
+            self.table(index).load(Ordering::Relaxed),
+            0,
+            "page {page} has a frame"
+        );
+        let frame = match self.free.pop() {
+            Some(frame) => frame,
+            None if u64::from(self.unused) < self.view.frame_count => {
+                self.unused += 1;
+                self.unused - 1
+            }
+            None => return None,
+        };
+        // Before the entry, so that a successor clears all that was used.
+        if index >= self.touched {
+            self.set_touched(index + 1);
+        }
+        // Readers learn the page's number only from a later publication, which is a Release store.
+        self.table(index).store(frame, Ordering::Release);
+        Some(self.frame_mut(frame))
+    }
+
+    /// Gives the page a frame with the bytes of another page.
+    pub(crate) fn map_copy(&mut self, page: PageId, source: PageId) -> Option<()> {
+        let source: *const Page = self.view.page(source).ok()?;
+        let target: *mut Page = self.map(page)?;
+        // SAFETY: both are whole frames, and two pages have two frames; the source does not change (it may be read
+        // by others).
+        unsafe { core::ptr::copy_nonoverlapping(source, target, 1) };
+        Some(())
+    }
+
+    fn frame_mut(&mut self, frame: u32) -> &mut Page {
+        assert!(u64::from(frame) < self.view.frame_count, "frame {frame}");
+        // SAFETY: a whole frame within the area; `&mut self` excludes other references of the writer, and readers
+        // have none into a frame that no published page reaches (invariant 1; callers pass new pages only).
+        unsafe { &mut *self.start.add(frame as usize * PAGE_SIZE).cast::<Page>() }
+    }
+
+    /// Takes the page's frame away. No reader can reach the page any more.
+    pub(crate) fn unmap(&mut self, page: PageId) {
+        let frame = self
+            .table(page.0 - self.view.first_page)
+            .swap(0, Ordering::AcqRel);
+        assert!(frame != 0, "page {page} has no frame");
+        self.free.push(frame);
+    }
+
+    /// Whether the page has a frame.
+    pub(crate) fn is_mapped(&self, page: PageId) -> bool {
+        let index = page.0.wrapping_sub(self.view.first_page);
+        index < self.view.page_count && self.table(index).load(Ordering::Relaxed) != 0
+    }
+
+    /// The page, in place.
+    #[inline]
+    pub(crate) fn page(&self, page: PageId) -> Result<&Page, ReadError> {
+        self.view.page(page)
+    }
+
+    /// The page, to be changed: a page that no reader can reach.
+    #[inline]
+    pub(crate) fn page_mut(&mut self, page: PageId) -> &mut Page {
+        let frame = self
+            .table(page.0 - self.view.first_page)
+            .load(Ordering::Relaxed);
+        assert!(frame != 0, "page {page} has no frame");
+        self.frame_mut(frame)
+    }
+
+    /// Publishes a descriptor, unless it is the one that stands (`None`), and the sequence.
+    pub(crate) fn publish(&self, descriptor: Option<PageId>, sequence: u64) {
+        if let Some(page) = descriptor {
+            self.word(PUBLISHED).store(page.0, Ordering::Release);
+        }
+        self.word(SEQUENCE).store(sequence, Ordering::Release);
+        // Before the announcements are loaded; pairs with the fence in `AnnouncePage::store`.
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// The announce area as storage sees it.
+#[derive(Debug)]
+pub struct AnnounceArea {
+    start: *const u8,
+    size: usize,
+}
+
+// SAFETY: the area is only loaded from, atomically.
+unsafe impl Send for AnnounceArea {}
+
+impl AnnounceArea {
+    /// All instances' pages.
+    ///
+    /// # Safety
+    /// `start..start + size` is mapped readable and aligned to a page for as long as the process lives, or `size` is 0.
+    pub unsafe fn new(start: *const u8, size: usize) -> AnnounceArea {
+        AnnounceArea { start, size }
+    }
+
+    /// What the instance at that page announces; 0: nothing, or there is no such page.
+    pub(crate) fn load(&self, index: usize) -> u64 {
+        if index >= self.size / PAGE_SIZE {
+            return 0;
+        }
+        // SAFETY: in bounds as just checked, aligned; its one writer stores atomically.
+        unsafe { (*self.start.add(index * PAGE_SIZE).cast::<AtomicU64>()).load(Ordering::Acquire) }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod test_memory {
+    //! Memory for tests, never given back.
+    use super::*;
+    use std::boxed::Box;
+
+    #[derive(Clone)]
+    #[repr(C, align(4096))]
+    struct Frame([u8; PAGE_SIZE]);
+
+    /// Zeroed memory of that many pages.
+    pub(crate) fn memory(pages: usize) -> (*mut u8, usize) {
+        let memory = Box::leak(std::vec![Frame([0; PAGE_SIZE]); pages].into_boxed_slice());
+        (memory.as_mut_ptr().cast(), pages * PAGE_SIZE)
+    }
+
+    /// A pool of its own.
+    pub(crate) fn pool(pages: usize, first_page: u64, pages_max: u64) -> PoolMemory {
+        let (start, size) = memory(pages);
+        // SAFETY: memory of its own, never freed.
+        unsafe { PoolMemory::format(start, size, first_page, pages_max) }.expect("large enough")
     }
 }

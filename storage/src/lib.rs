@@ -17,14 +17,18 @@ extern crate alloc;
 extern crate std;
 
 pub mod announce;
+mod crc;
 mod cursor;
 mod error;
 #[allow(unsafe_code)] // the one module that touches shared memory
 mod frame;
 mod node;
+mod node_mut;
 mod overflow;
 pub mod page;
 mod snapshot;
+mod space;
+mod tree;
 
 pub use cursor::{Cursor, Leaf};
 pub use error::ReadError;
