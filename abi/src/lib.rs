@@ -8,6 +8,8 @@
 //! The crate is `no_std` and imports nothing of ours.
 #![no_std]
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod block;
 pub mod boot;
@@ -22,3 +24,6 @@ pub mod platform;
 pub mod ring;
 pub mod sql_type;
 pub mod write_set;
+
+#[cfg(test)]
+mod testing;

@@ -69,6 +69,11 @@ impl Assembly {
         Received { head, body }
     }
 
+    #[cfg(test)]
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     #[inline]
     fn begin(&mut self, first: &Fragment) {
         self.bytes.clear();

@@ -34,6 +34,8 @@ mod fragment;
 mod layout;
 mod outbox;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 pub use fragment::FRAGMENT_HEADER_SIZE;
 pub use layout::{LINK_LAYOUT, LinkLayout};
@@ -225,16 +227,8 @@ impl<M: RingMemory> LinkEnd<M> {
             let in_body = (offset + from_head).saturating_sub(head_length);
             let head = &head[offset.min(head_length)..][..from_head];
             let body = &body[in_body..][..length - from_head];
-            if !put_fragment(
-                &self.memory,
-                &self.layout,
-                &mut self.sender,
-                &fragment,
-                head,
-                body,
-            )? {
-                break;
-            }
+            self.sender
+                .fill(&self.memory, &self.layout, &fragment, [head, body])?;
             offset += length;
             if (n as u32).is_multiple_of(PUBLISH_BUFFERS) {
                 self.sender.publish(&self.memory);
@@ -278,16 +272,8 @@ impl<M: RingMemory> LinkEnd<M> {
             && let Some(waiting) = self.outbox.front()
         {
             let (fragment, bytes) = waiting.fragment(room);
-            if !put_fragment(
-                &self.memory,
-                &self.layout,
-                &mut self.sender,
-                &fragment,
-                bytes,
-                &[],
-            )? {
-                break;
-            }
+            self.sender
+                .fill(&self.memory, &self.layout, &fragment, [bytes, &[]])?;
             self.outbox.advance(&fragment);
             moved += 1;
             if moved.is_multiple_of(PUBLISH_BUFFERS) {
@@ -409,27 +395,3 @@ impl<M: RingMemory> LinkEnd<M> {
         result
     }
 }
-
-/// Fills one buffer; `head` and `body` are the fragment's bytes. False if there is no empty one.
-#[inline]
-fn put_fragment<M: RingMemory>(
-    memory: &M,
-    layout: &LinkLayout,
-    sender: &mut Sender,
-    fragment: &Fragment,
-    head: &[u8],
-    body: &[u8],
-) -> Result<bool, LinkError> {
-    let Some(buffer) = sender.take(memory, layout)? else {
-        return Ok(false);
-    };
-    let at = buffer.at + FRAGMENT_HEADER_SIZE;
-    fragment.write(memory, buffer.at);
-    memory.write_bytes(at, head);
-    memory.write_bytes(at + head.len(), body);
-    sender.put(memory, buffer.id, FRAGMENT_HEADER_SIZE + fragment.length);
-    Ok(true)
-}
-
-#[cfg(test)]
-mod tests;

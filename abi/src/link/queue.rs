@@ -4,6 +4,7 @@
 //! them back empty. As driver the sender owns its buffers and the receiver lends its own to
 //! the device; as device both work with what the driver offers.
 
+use super::fragment::{FRAGMENT_HEADER_SIZE, Fragment};
 use super::layout::LinkLayout;
 use super::{LinkError, Side};
 use crate::ring::{
@@ -24,7 +25,7 @@ pub(super) struct Buffer {
 /// order of the ring's slots.
 #[derive(Debug)]
 pub(super) struct Empty {
-    ids: [u16; QUEUE_SIZE_MAX as usize],
+    ids: [u8; QUEUE_SIZE_MAX as usize],
     head: u16,
     count: u16,
 }
@@ -32,13 +33,13 @@ pub(super) struct Empty {
 impl Empty {
     fn pop(&mut self) -> Option<u16> {
         self.count = self.count.checked_sub(1)?;
-        let id = self.ids[usize::from(self.head)];
+        let id = self.ids[usize::from(self.head)].into();
         self.head = (self.head + 1) % QUEUE_SIZE_MAX;
         Some(id)
     }
 
     fn push(&mut self, id: u16) {
-        self.ids[usize::from((self.head + self.count) % QUEUE_SIZE_MAX)] = id;
+        self.ids[usize::from((self.head + self.count) % QUEUE_SIZE_MAX)] = id as u8;
         self.count += 1;
     }
 }
@@ -96,40 +97,55 @@ impl Sender {
 
     /// An empty buffer, all of it inside the memory.
     #[inline]
-    pub fn take(
-        &mut self,
-        memory: &impl RingMemory,
-        layout: &LinkLayout,
-    ) -> Result<Option<Buffer>, LinkError> {
+    fn take(&mut self, memory: &impl RingMemory, layout: &LinkLayout) -> Result<Buffer, LinkError> {
         let length = layout.buffer_size;
         match self {
-            Sender::Driver { empty, .. } => Ok(empty.pop().map(|id| Buffer {
-                id,
-                at: layout.buffer(0, id),
-                length,
-            })),
+            Sender::Driver { empty, .. } => {
+                let id = empty
+                    .pop()
+                    .expect("the caller has counted the empty buffers");
+                Ok(Buffer {
+                    id,
+                    at: layout.buffer(0, id),
+                    length,
+                })
+            }
             Sender::Device { queue } => {
-                let Some(id) = queue.take(memory)? else {
-                    return Ok(None);
-                };
+                let id = queue
+                    .take(memory)?
+                    .expect("the caller has counted the empty buffers");
                 let buffer = single(memory, queue, id, FLAG_WRITE)?;
                 if buffer.length < length {
                     return Err(LinkError::ShortBuffer {
                         length: buffer.length,
                     });
                 }
-                Ok(Some(Buffer { length, ..buffer }))
+                Ok(Buffer { length, ..buffer })
             }
         }
     }
 
-    /// Puts a full buffer into the ring; the peer sees it after `publish`. `length`: bytes filled.
+    /// Fills an empty buffer with a fragment, whose bytes are `parts`, and puts it into the ring; the
+    /// peer sees it after `publish`. The caller has counted the empty buffers (`empty`).
     #[inline]
-    pub fn put(&mut self, memory: &impl RingMemory, id: u16, length: usize) {
+    pub fn fill(
+        &mut self,
+        memory: &impl RingMemory,
+        layout: &LinkLayout,
+        fragment: &Fragment,
+        parts: [&[u8]; 2],
+    ) -> Result<(), LinkError> {
+        let buffer = self.take(memory, layout)?;
+        let at = buffer.at + FRAGMENT_HEADER_SIZE;
+        fragment.write(memory, buffer.at);
+        memory.write_bytes(at, parts[0]);
+        memory.write_bytes(at + parts[0].len(), parts[1]);
+        let filled = FRAGMENT_HEADER_SIZE + fragment.length;
         match self {
-            Sender::Driver { queue, .. } => queue.offer(memory, id),
-            Sender::Device { queue } => queue.give_back(memory, id, length as u32),
+            Sender::Driver { queue, .. } => queue.offer(memory, buffer.id),
+            Sender::Device { queue } => queue.give_back(memory, buffer.id, filled as u32),
         }
+        Ok(())
     }
 
     #[inline]

@@ -17,6 +17,8 @@ pub struct DeviceQueue {
     /// The next free slot of `used.ring`.
     used: u16,
     published: Published,
+    /// The most entries that were ever the device's at once: as many as the driver has.
+    entries: u16,
 }
 
 impl DeviceQueue {
@@ -32,6 +34,7 @@ impl DeviceQueue {
             available_seen: 0,
             used: 0,
             published: Published::default(),
+            entries: 0,
         })
     }
 
@@ -80,6 +83,7 @@ impl DeviceQueue {
             });
         }
         self.available_seen = index;
+        self.entries = self.entries.max(index.wrapping_sub(self.used));
         Ok(offered != 0)
     }
 
@@ -88,12 +92,10 @@ impl DeviceQueue {
         self.available.wrapping_sub(self.used)
     }
 
-    /// Chains given back that the driver has not taken: what it has not offered again of the
-    /// queue's entries, as of now.
+    /// Chains given back that the driver has not offered again, as of now.
     pub fn depth(&self, memory: &impl RingMemory) -> u16 {
         let index = memory.load_relaxed(self.layout.available_index());
-        let offered = index.wrapping_sub(self.available);
-        (self.layout.size - self.taken()).saturating_sub(offered)
+        self.entries.saturating_sub(index.wrapping_sub(self.used))
     }
 
     /// The descriptors of the chain that begins at `head`.

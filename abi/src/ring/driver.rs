@@ -35,7 +35,8 @@ pub struct DriverQueue {
     in_flight: u128,
     /// What stands in each slot of `available.ring`: a slot that stands as it should is not written,
     /// so that its cache line stays with the device. (When chains come back in order it always does.)
-    slots: [u16; QUEUE_SIZE_MAX as usize],
+    /// A descriptor's number fits a u8; `u8::MAX` is none.
+    slots: [u8; QUEUE_SIZE_MAX as usize],
 }
 
 impl DriverQueue {
@@ -52,7 +53,7 @@ impl DriverQueue {
             used: 0,
             used_seen: 0,
             in_flight: 0,
-            slots: [u16::MAX; QUEUE_SIZE_MAX as usize],
+            slots: [u8::MAX; QUEUE_SIZE_MAX as usize],
         })
     }
 
@@ -84,8 +85,8 @@ impl DriverQueue {
         );
         self.in_flight |= 1 << head;
         let slot = &mut self.slots[usize::from(self.available & (self.layout.size - 1))];
-        if *slot != head {
-            *slot = head;
+        if u16::from(*slot) != head {
+            *slot = head as u8;
             memory.write_u16(self.layout.available_slot(self.available), head);
         }
         self.available = self.available.wrapping_add(1);

@@ -38,12 +38,14 @@
 mod device;
 mod driver;
 mod memory;
+#[cfg(test)]
+mod tests;
 
 pub use device::{Chain, DeviceQueue};
 pub use driver::{DriverQueue, Used};
 pub use memory::{RingMemory, SharedMemory};
 
-/// The largest queue: descriptors in flight fit a u128.
+/// The largest queue: descriptors in flight fit a u128, and a descriptor's number a u8.
 pub const QUEUE_SIZE_MAX: u16 = 128;
 /// Bytes of a descriptor.
 pub const DESCRIPTOR_SIZE: usize = 16;
