@@ -456,15 +456,17 @@ impl TheirDisk<'_> {
 }
 
 /// What a ticket should bring: status and data.
-type Expected = Vec<(Ticket, BlockStatus, Vec<u8>)>;
+type Expected = (Ticket, BlockStatus, Vec<u8>);
+/// A request in flight: its ticket, and the bytes from where to where it concerns.
+type Busy = (Ticket, usize, usize);
 
 /// Queues one random request; its sectors are in no other request that is in flight.
 fn request(
     driver: &mut BlockDriver<SharedMemory>,
     random: &mut Random,
     disk: &mut [u8],
-    busy: &[(Ticket, usize, usize)],
-) -> Option<((Ticket, usize, usize), BlockStatus, Vec<u8>)> {
+    busy: &[Busy],
+) -> Option<(Busy, Expected)> {
     let length = (1 + random.below(128)) * 512;
     let start = random.below(disk.len() / 512 + 40) * 512;
     let end = start + length;
@@ -500,7 +502,7 @@ fn request(
             (ticket, status, Vec::new())
         }
     };
-    Some(((ticket, start, end), status, data))
+    Some(((ticket, start, end), (ticket, status, data)))
 }
 
 #[test]
@@ -517,14 +519,14 @@ fn our_block_driver_and_their_device() {
         taken: Vec::new(),
     };
     let mut busy = Vec::new();
-    let mut expected: Expected = Vec::new();
+    let mut expected: Vec<Expected> = Vec::new();
     let mut refused = 0;
     for round in 0..8_000 {
         for _ in 0..random.below(5) {
             match request(&mut driver, &mut random, &mut model, &busy) {
                 None => refused += 1,
-                Some((at, status, data)) => {
-                    expected.push((at.0, status, data));
+                Some((at, outcome)) => {
+                    expected.push(outcome);
                     busy.push(at);
                 }
             }

@@ -197,10 +197,6 @@ impl Sender {
 
 /// The queue that the peer fills.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a link has one, and the driver's is no rarer"
-)]
 pub(super) enum Receiver {
     Driver { queue: DriverQueue },
     Device { queue: DeviceQueue },
