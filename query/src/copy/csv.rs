@@ -23,7 +23,8 @@ pub fn ends_quoted(line: &[u8], dialect: Dialect<'_>, mut quoted: bool) -> bool 
     while at < line.len() {
         let byte = line[at];
         if quoted && byte == dialect.escape && dialect.escape != dialect.quote {
-            if matches!(line.get(at + 1), Some(&next) if next == dialect.quote || next == dialect.escape) {
+            if matches!(line.get(at + 1), Some(&next) if next == dialect.quote || next == dialect.escape)
+            {
                 at += 1;
             }
         } else if byte == dialect.quote {
@@ -35,7 +36,12 @@ pub fn ends_quoted(line: &[u8], dialect: Dialect<'_>, mut quoted: bool) -> bool 
 }
 
 /// Splits a record (without its line end) into fields; false when it ends inside quotes.
-pub fn split(record: &[u8], dialect: Dialect<'_>, bytes: &mut Vec<u8>, fields: &mut Vec<Field>) -> bool {
+pub fn split(
+    record: &[u8],
+    dialect: Dialect<'_>,
+    bytes: &mut Vec<u8>,
+    fields: &mut Vec<Field>,
+) -> bool {
     bytes.clear();
     fields.clear();
     let mut at = 0;
@@ -71,7 +77,11 @@ pub fn split(record: &[u8], dialect: Dialect<'_>, bytes: &mut Vec<u8>, fields: &
             return false;
         }
         let is_null = !saw_quote && &bytes[start..] == dialect.null;
-        fields.push(Field { start, end: bytes.len(), is_null });
+        fields.push(Field {
+            start,
+            end: bytes.len(),
+            is_null,
+        });
         if at == record.len() {
             return true;
         }
@@ -81,13 +91,10 @@ pub fn split(record: &[u8], dialect: Dialect<'_>, bytes: &mut Vec<u8>, fields: &
 
 /// Appends `value`, quoted where it must be or where `force` says so. `is_only` : the record has one column.
 pub fn write(value: &[u8], dialect: Dialect<'_>, force: bool, is_only: bool, out: &mut Vec<u8>) {
-    let special = |b: &u8| {
-        *b == dialect.delimiter || *b == dialect.quote || matches!(*b, b'\n' | b'\r')
-    };
-    let must = force
-        || value == dialect.null
-        || value.iter().any(special)
-        || (is_only && value == b"\\.");
+    let special =
+        |b: &u8| *b == dialect.delimiter || *b == dialect.quote || matches!(*b, b'\n' | b'\r');
+    let must =
+        force || value == dialect.null || value.iter().any(special) || (is_only && value == b"\\.");
     if !must {
         return out.extend_from_slice(value);
     }
@@ -105,13 +112,20 @@ pub fn write(value: &[u8], dialect: Dialect<'_>, force: bool, is_only: bool, out
 mod tests {
     use super::*;
 
-    const PLAIN: Dialect<'static> = Dialect { delimiter: b',', quote: b'"', escape: b'"', null: b"" };
+    const PLAIN: Dialect<'static> = Dialect {
+        delimiter: b',',
+        quote: b'"',
+        escape: b'"',
+        null: b"",
+    };
 
     fn check(record: &[u8], expected: &[Option<&[u8]>]) {
         let (mut bytes, mut fields) = (Vec::new(), Vec::new());
         assert!(split(record, PLAIN, &mut bytes, &mut fields));
-        let got: Vec<Option<&[u8]>> =
-            fields.iter().map(|f| (!f.is_null).then(|| &bytes[f.start..f.end])).collect();
+        let got: Vec<Option<&[u8]>> = fields
+            .iter()
+            .map(|f| (!f.is_null).then(|| &bytes[f.start..f.end]))
+            .collect();
         assert_eq!(got, expected);
     }
 

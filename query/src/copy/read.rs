@@ -65,7 +65,10 @@ impl<'p> CopyReader<'p> {
     }
 
     fn empty_columns(types: &[SqlType]) -> Vec<Vector> {
-        types.iter().map(|t| Vector::with_capacity(t.kind(), CHUNK_ROWS)).collect()
+        types
+            .iter()
+            .map(|t| Vector::with_capacity(t.kind(), CHUNK_ROWS))
+            .collect()
     }
 
     /// Adds a piece of data. Call [`CopyReader::next`] until it gives nothing, before the next piece.
@@ -74,7 +77,10 @@ impl<'p> CopyReader<'p> {
     /// 54000 when a line is longer than a line may be.
     pub fn push(&mut self, data: &[u8]) -> SqlResult<()> {
         if self.pending.len() + data.len() > LINE_SIZE_MAX {
-            return Err(SqlError::new(state::PROGRAM_LIMIT_EXCEEDED, "COPY line is too long"));
+            return Err(SqlError::new(
+                state::PROGRAM_LIMIT_EXCEEDED,
+                "COPY line is too long",
+            ));
         }
         self.pending.extend_from_slice(data);
         Ok(())
@@ -90,7 +96,9 @@ impl<'p> CopyReader<'p> {
             if self.rows() >= CHUNK_ROWS || self.chunk_bytes >= CHUNK_BYTES {
                 break Ok(Some(self.take()));
             }
-            let Some(end) = self.find_line_end(at) else { break Ok(None) };
+            let Some(end) = self.find_line_end(at) else {
+                break Ok(None);
+            };
             let line = core::mem::take(&mut self.pending);
             let outcome = self.line(&line[at..end], cx);
             self.pending = line;
@@ -173,8 +181,10 @@ impl<'p> CopyReader<'p> {
             self.saw_end = true;
             return Ok(());
         }
-        let (mut bytes, mut fields) =
-            (core::mem::take(&mut self.bytes), core::mem::take(&mut self.fields));
+        let (mut bytes, mut fields) = (
+            core::mem::take(&mut self.bytes),
+            core::mem::take(&mut self.fields),
+        );
         let result = self.row(line, &mut bytes, &mut fields, cx);
         (self.bytes, self.fields) = (bytes, fields);
         result

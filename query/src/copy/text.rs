@@ -17,7 +17,13 @@ pub struct Field {
 }
 
 /// Splits `line` at `delimiter`, unescapes into `bytes` and lists the fields; both are cleared first.
-pub fn split(line: &[u8], delimiter: u8, null: &[u8], bytes: &mut Vec<u8>, fields: &mut Vec<Field>) {
+pub fn split(
+    line: &[u8],
+    delimiter: u8,
+    null: &[u8],
+    bytes: &mut Vec<u8>,
+    fields: &mut Vec<Field>,
+) {
     bytes.clear();
     fields.clear();
     let mut at = 0;
@@ -33,7 +39,11 @@ pub fn split(line: &[u8], delimiter: u8, null: &[u8], bytes: &mut Vec<u8>, field
             }
         }
         let is_null = &line[raw_start..at] == null;
-        fields.push(Field { start, end: bytes.len(), is_null });
+        fields.push(Field {
+            start,
+            end: bytes.len(),
+            is_null,
+        });
         if at == line.len() {
             return;
         }
@@ -47,7 +57,9 @@ fn unescape(line: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
         let mut value = 0u32;
         let mut end = from;
         while end < line.len() && end < from + most {
-            let Some(digit) = char::from(line[end]).to_digit(radix) else { break };
+            let Some(digit) = char::from(line[end]).to_digit(radix) else {
+                break;
+            };
             value = value * radix + digit;
             end += 1;
         }
@@ -106,8 +118,10 @@ mod tests {
     fn check(line: &[u8], expected: &[Option<&[u8]>]) {
         let (mut bytes, mut fields) = (Vec::new(), Vec::new());
         split(line, b'\t', b"\\N", &mut bytes, &mut fields);
-        let got: Vec<Option<&[u8]>> =
-            fields.iter().map(|f| (!f.is_null).then(|| &bytes[f.start..f.end])).collect();
+        let got: Vec<Option<&[u8]>> = fields
+            .iter()
+            .map(|f| (!f.is_null).then(|| &bytes[f.start..f.end]))
+            .collect();
         assert_eq!(got, expected);
     }
 

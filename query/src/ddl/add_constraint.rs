@@ -51,11 +51,21 @@ pub async fn add_constraint(
     if constraint.is_primary && def.primary_key().is_some() {
         return Err(SqlError::new(
             state::INVALID_TABLE_DEFINITION,
-            format!("multiple primary keys for table \"{}\" are not allowed", def.name),
+            format!(
+                "multiple primary keys for table \"{}\" are not allowed",
+                def.name
+            ),
         ));
     }
-    if constraint.columns.iter().any(|&c| usize::from(c) >= def.columns.len()) {
-        return Err(SqlError::new(state::INTERNAL_ERROR, "malformed plan: no such column"));
+    if constraint
+        .columns
+        .iter()
+        .any(|&c| usize::from(c) >= def.columns.len())
+    {
+        return Err(SqlError::new(
+            state::INTERNAL_ERROR,
+            "malformed plan: no such column",
+        ));
     }
     let index = new_index(&def.schema, &def.name, constraint, cx).await?;
     build(&def, table, &index, cx).await?;
@@ -88,7 +98,12 @@ async fn build(
         return Err(repeated_key(def, table, index, pair[0].row_id, cx).await?);
     }
     for (count, entry) in keys.entries.iter().enumerate() {
-        cx.txn.put(index.tree, keys.key(entry), &entry.row_id.to_be_bytes(), Version(0))?;
+        cx.txn.put(
+            index.tree,
+            keys.key(entry),
+            &entry.row_id.to_be_bytes(),
+            Version(0),
+        )?;
         if count % 2048 == 2047 {
             cx.txn.checkpoint().await?;
         }
@@ -98,14 +113,22 @@ async fn build(
 
 /// The scan that building needs: the key's columns in their table positions (others are not read), then row ids.
 fn scan_columns(def: &TableDef, index: &IndexDef) -> (Vec<ScanColumn>, IndexDef, Vec<SqlType>) {
-    let mut columns: Vec<ScanColumn> =
-        index.columns.iter().map(|&c| ScanColumn::Table(c)).collect();
+    let mut columns: Vec<ScanColumn> = index
+        .columns
+        .iter()
+        .map(|&c| ScanColumn::Table(c))
+        .collect();
     columns.push(ScanColumn::RowId);
-    let types =
-        index.columns.iter().map(|&c| def.columns[usize::from(c)].sql_type).collect();
+    let types = index
+        .columns
+        .iter()
+        .map(|&c| def.columns[usize::from(c)].sql_type)
+        .collect();
     // The same index over the scan's columns instead of the table's.
-    let over_scan =
-        IndexDef { columns: (0..index.columns.len() as u16).collect(), ..index.clone() };
+    let over_scan = IndexDef {
+        columns: (0..index.columns.len() as u16).collect(),
+        ..index.clone()
+    };
     (columns, over_scan, types)
 }
 
@@ -116,7 +139,11 @@ async fn gather(
     cx: &ExecContext,
 ) -> SqlResult<Keys> {
     let (columns, over_scan, types) = scan_columns(def, index);
-    let scan = Node::SeqScan { table: table.clone(), columns, filter: None };
+    let scan = Node::SeqScan {
+        table: table.clone(),
+        columns,
+        filter: None,
+    };
     let mut operator = exec::build(&scan)?;
     let mut keys = Keys::default();
     let mut key = Vec::new();
@@ -142,7 +169,10 @@ async fn gather(
 fn row_ids(chunk: &Chunk) -> SqlResult<&[i64]> {
     match chunk.columns().last().map(|v| &v.values) {
         Some(Values::Int8(ids)) => Ok(ids),
-        _ => Err(SqlError::new(state::INTERNAL_ERROR, "a scan gave no row ids")),
+        _ => Err(SqlError::new(
+            state::INTERNAL_ERROR,
+            "a scan gave no row ids",
+        )),
     }
 }
 
@@ -177,10 +207,16 @@ async fn repeated_key(
     cx: &ExecContext,
 ) -> SqlResult<alloc::boxed::Box<SqlError>> {
     let (columns, over_scan, types) = scan_columns(def, index);
-    let names: Vec<String> =
-        index.columns.iter().map(|&c| def.columns[usize::from(c)].name.clone()).collect();
-    let mut operator =
-        exec::build(&Node::SeqScan { table: table.clone(), columns, filter: None })?;
+    let names: Vec<String> = index
+        .columns
+        .iter()
+        .map(|&c| def.columns[usize::from(c)].name.clone())
+        .collect();
+    let mut operator = exec::build(&Node::SeqScan {
+        table: table.clone(),
+        columns,
+        filter: None,
+    })?;
     let mut error = SqlError::new(
         state::UNIQUE_VIOLATION,
         format!("could not create unique index \"{}\"", index.name),

@@ -41,7 +41,9 @@ pub async fn create_table(
         indexes.push(new_index(schema, name, constraint, cx).await?);
     }
     let refuses_null = |position: usize| {
-        constraints.iter().any(|c| c.is_primary && c.columns.contains(&(position as u16)))
+        constraints
+            .iter()
+            .any(|c| c.is_primary && c.columns.contains(&(position as u16)))
     };
     let table = TableDef {
         oid,
@@ -66,7 +68,10 @@ pub async fn create_table(
 
 /// The error for a name that is taken.
 fn taken(name: &str) -> alloc::boxed::Box<SqlError> {
-    SqlError::new(state::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"))
+    SqlError::new(
+        state::DUPLICATE_TABLE,
+        format!("relation \"{name}\" already exists"),
+    )
 }
 
 /// A new object id.
@@ -89,7 +94,9 @@ pub(super) async fn new_index(
     }
     let oid = object_id(cx).await?;
     let tree = cx.txn.create_tree().await?;
-    let entry = Relation::Index { table: table.to_string() };
+    let entry = Relation::Index {
+        table: table.to_string(),
+    };
     write_entry(schema, name, &entry, Version(0), cx)?;
     Ok(IndexDef {
         oid,

@@ -59,13 +59,18 @@ fn write_entry(
     cx: &ExecContext,
 ) -> SqlResult<()> {
     let key = catalog::relation_key(schema, name);
-    cx.txn.put(CATALOG_TREE, &key, &catalog::encode(relation), version)
+    cx.txn
+        .put(CATALOG_TREE, &key, &catalog::encode(relation), version)
 }
 
 /// Waits until no other transaction uses the tree, then looks at the newest snapshot.
 async fn lock_tree(tree: TreeId, cx: &ExecContext) -> SqlResult<()> {
-    let key =
-        LockKey { tree, key: Vec::new(), mode: LockMode::Exclusive, version: Version(0) };
+    let key = LockKey {
+        tree,
+        key: Vec::new(),
+        mode: LockMode::Exclusive,
+        version: Version(0),
+    };
     cx.txn.lock(vec![key], LockWait::Wait).await?;
     cx.txn.refresh();
     Ok(())

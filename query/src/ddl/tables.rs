@@ -33,7 +33,11 @@ pub async fn drop_tables(
             cx.txn.delete(CATALOG_TREE, &key, version)?;
             cx.txn.drop_tree(index.tree)?;
         }
-        cx.txn.delete(CATALOG_TREE, &catalog::relation_key(&def.schema, &def.name), version)?;
+        cx.txn.delete(
+            CATALOG_TREE,
+            &catalog::relation_key(&def.schema, &def.name),
+            version,
+        )?;
         cx.txn.drop_tree(def.tree)?;
     }
     Ok(())

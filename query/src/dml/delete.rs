@@ -1,9 +1,7 @@
 //! DELETE.
 
 use super::unique::index_key;
-use super::{
-    Outcome, TargetRows, lock_rows, materialize, may_repeat, returning, without_repeats,
-};
+use super::{Outcome, TargetRows, lock_rows, materialize, may_repeat, returning, without_repeats};
 use crate::catalog::IndexDef;
 use crate::exec::ExecContext;
 use crate::plan::{Expr, Node, TableRef};
@@ -22,8 +20,15 @@ pub async fn delete(
     cx: &ExecContext,
 ) -> SqlResult<Outcome> {
     let columns = table.columns.len();
-    if indexes.iter().flat_map(|i| &i.columns).any(|&c| usize::from(c) >= columns) {
-        return Err(SqlError::new(state::INTERNAL_ERROR, "malformed plan: no such column"));
+    if indexes
+        .iter()
+        .flat_map(|i| &i.columns)
+        .any(|&c| usize::from(c) >= columns)
+    {
+        return Err(SqlError::new(
+            state::INTERNAL_ERROR,
+            "malformed plan: no such column",
+        ));
     }
     let mut chunks = materialize(input, cx).await?;
     if may_repeat(input) {
@@ -51,5 +56,8 @@ pub async fn delete(
         returned.extend(returning(exprs, chunk, cx)?);
         cx.txn.checkpoint().await?;
     }
-    Ok(Outcome::Done { rows: count, returned })
+    Ok(Outcome::Done {
+        rows: count,
+        returned,
+    })
 }

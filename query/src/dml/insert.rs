@@ -29,13 +29,20 @@ impl InsertTarget<'_> {
     /// Refuses a target whose parts do not fit each other: a plan is not trusted.
     pub(super) fn validate(&self) -> SqlResult<()> {
         let columns = self.table.columns.len();
-        let positions = self.indexes.iter().flat_map(|i| &i.columns).chain(self.not_null);
+        let positions = self
+            .indexes
+            .iter()
+            .flat_map(|i| &i.columns)
+            .chain(self.not_null);
         let fits = self.column_names.len() == columns
             && positions.into_iter().all(|&p| usize::from(p) < columns);
         if fits {
             Ok(())
         } else {
-            Err(SqlError::new(state::INTERNAL_ERROR, "malformed plan: table and columns differ"))
+            Err(SqlError::new(
+                state::INTERNAL_ERROR,
+                "malformed plan: table and columns differ",
+            ))
         }
     }
 }
@@ -54,7 +61,11 @@ impl<'p> Inserter<'p> {
     /// XX000 when the target's parts do not fit each other.
     pub fn new(target: InsertTarget<'p>) -> SqlResult<Inserter<'p>> {
         target.validate()?;
-        Ok(Inserter { target, tuple: Vec::new(), rows: 0 })
+        Ok(Inserter {
+            target,
+            tuple: Vec::new(),
+            rows: 0,
+        })
     }
 
     /// Rows inserted so far.
@@ -67,12 +78,24 @@ impl<'p> Inserter<'p> {
     /// # Errors
     /// 23502, 23505 and what the transaction says.
     pub async fn insert(&mut self, chunk: &Chunk, cx: &ExecContext) -> SqlResult<()> {
-        let InsertTarget { table, column_names, not_null, indexes } = self.target;
+        let InsertTarget {
+            table,
+            column_names,
+            not_null,
+            indexes,
+        } = self.target;
         let types = &table.columns;
         let fits = chunk.columns().len() == types.len()
-            && chunk.columns().iter().zip(types).all(|(v, t)| v.values.kind() == t.kind());
+            && chunk
+                .columns()
+                .iter()
+                .zip(types)
+                .all(|(v, t)| v.values.kind() == t.kind());
         if !fits {
-            return Err(SqlError::new(state::INTERNAL_ERROR, "malformed plan: rows of other types"));
+            return Err(SqlError::new(
+                state::INTERNAL_ERROR,
+                "malformed plan: rows of other types",
+            ));
         }
         if chunk.rows() == 0 {
             return Ok(());
@@ -86,7 +109,12 @@ impl<'p> Inserter<'p> {
             cx.txn.put(table.tree, &id, &self.tuple, Version(0))?;
         }
         for index in indexes {
-            let keys = NewKeys { index, table: &table.name, names: column_names, types };
+            let keys = NewKeys {
+                index,
+                table: &table.name,
+                names: column_names,
+                types,
+            };
             let rows = (0..chunk.rows()).map(|row| (row, first + row as u64));
             keys.put(chunk, rows, cx).await?;
         }
@@ -116,7 +144,10 @@ pub async fn insert(
             returned.extend(returning(exprs, &chunk, cx)?);
         }
     }
-    Ok(Outcome::Done { rows: inserter.rows(), returned })
+    Ok(Outcome::Done {
+        rows: inserter.rows(),
+        returned,
+    })
 }
 
 /// Whether a plan reads the table.

@@ -22,9 +22,9 @@ pub use update::update;
 use crate::exec::{self, ExecContext};
 use crate::plan::{Expr, Node};
 use crate::txn::LockOutcome;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use alloc::format;
 use vireo_abi::chunk::{Chunk, Values, Vector};
 use vireo_abi::ids::{TreeId, Version};
 use vireo_abi::message::error::{SqlError, SqlResult, state};
@@ -50,7 +50,10 @@ fn returning(exprs: &[Expr], chunk: &Chunk, cx: &ExecContext) -> SqlResult<Optio
     if exprs.is_empty() {
         return Ok(None);
     }
-    let columns = exprs.iter().map(|e| exec::eval(e, chunk, cx)).collect::<SqlResult<Vec<_>>>()?;
+    let columns = exprs
+        .iter()
+        .map(|e| exec::eval(e, chunk, cx))
+        .collect::<SqlResult<Vec<_>>>()?;
     Ok(Some(Chunk::new(columns, chunk.rows())))
 }
 
@@ -105,7 +108,10 @@ fn describe_row(types: &[SqlType], chunk: &Chunk, row: usize, cx: &ExecContext) 
 fn bigints(vector: &Vector) -> SqlResult<&[i64]> {
     match &vector.values {
         Values::Int8(values) => Ok(values),
-        _ => Err(SqlError::new(state::INTERNAL_ERROR, "malformed plan: a row id is not a bigint")),
+        _ => Err(SqlError::new(
+            state::INTERNAL_ERROR,
+            "malformed plan: a row id is not a bigint",
+        )),
     }
 }
 
@@ -118,7 +124,10 @@ struct TargetRows<'c> {
 impl<'c> TargetRows<'c> {
     fn of(chunk: &'c Chunk, table_columns: usize) -> SqlResult<TargetRows<'c>> {
         if chunk.columns().len() < table_columns + 2 {
-            return Err(SqlError::new(state::INTERNAL_ERROR, "malformed plan: no row id"));
+            return Err(SqlError::new(
+                state::INTERNAL_ERROR,
+                "malformed plan: no row id",
+            ));
         }
         Ok(TargetRows {
             ids: bigints(chunk.column(table_columns))?,
@@ -133,9 +142,14 @@ fn without_repeats(chunks: Vec<Chunk>, table_columns: usize) -> SqlResult<Vec<Ch
     let mut kept = Vec::with_capacity(chunks.len());
     for chunk in chunks {
         let ids = TargetRows::of(&chunk, table_columns)?.ids;
-        let rows: Vec<u32> =
-            (0..chunk.rows() as u32).filter(|&row| seen.insert(ids[row as usize])).collect();
-        kept.push(if rows.len() == chunk.rows() { chunk } else { chunk.take(&rows) });
+        let rows: Vec<u32> = (0..chunk.rows() as u32)
+            .filter(|&row| seen.insert(ids[row as usize]))
+            .collect();
+        kept.push(if rows.len() == chunk.rows() {
+            chunk
+        } else {
+            chunk.take(&rows)
+        });
     }
     Ok(kept)
 }

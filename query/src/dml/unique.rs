@@ -100,14 +100,21 @@ pub fn describe_key(
     let named: Vec<&str> = columns.iter().map(|&c| names[c].as_str()).collect();
     let key_types: Vec<SqlType> = columns.iter().map(|&c| types[c]).collect();
     let vectors: Vec<&Vector> = columns.iter().map(|&c| chunk.column(c)).collect();
-    format!("({})={}", named.join(", "), describe_values(&key_types, &vectors, row, cx))
+    format!(
+        "({})={}",
+        named.join(", "),
+        describe_values(&key_types, &vectors, row, cx)
+    )
 }
 
 /// PostgreSQL's error for a key that is there already.
 fn duplicate(index: &IndexDef, table: &str, key: &str) -> Box<SqlError> {
     let mut error = SqlError::new(
         state::UNIQUE_VIOLATION,
-        format!("duplicate key value violates unique constraint \"{}\"", index.name),
+        format!(
+            "duplicate key value violates unique constraint \"{}\"",
+            index.name
+        ),
     )
     .with_detail(format!("Key {key} already exists."));
     error.table = Some(table.into());

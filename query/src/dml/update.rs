@@ -26,8 +26,14 @@ pub async fn update(
 ) -> SqlResult<Outcome> {
     target.validate()?;
     let columns = target.table.columns.len();
-    if assignments.iter().any(|(column, _)| usize::from(*column) >= columns) {
-        return Err(SqlError::new(state::INTERNAL_ERROR, "malformed plan: no such column"));
+    if assignments
+        .iter()
+        .any(|(column, _)| usize::from(*column) >= columns)
+    {
+        return Err(SqlError::new(
+            state::INTERNAL_ERROR,
+            "malformed plan: no such column",
+        ));
     }
     let mut chunks = materialize(input, cx).await?;
     if may_repeat(input) {
@@ -39,7 +45,11 @@ pub async fn update(
     let touched: Vec<&IndexDef> = target
         .indexes
         .iter()
-        .filter(|index| assignments.iter().any(|(column, _)| index.columns.contains(column)))
+        .filter(|index| {
+            assignments
+                .iter()
+                .any(|(column, _)| index.columns.contains(column))
+        })
         .collect();
     let mut rows = 0;
     let mut returned = Vec::new();
@@ -103,7 +113,8 @@ fn write_rows(
         value.clear();
         tuple::encode(types, new, row, &mut value);
         let version = Version(rows.versions[row] as u64);
-        cx.txn.put(target.table.tree, &key::row_id(id), &value, version)?;
+        cx.txn
+            .put(target.table.tree, &key::row_id(id), &value, version)?;
         for index in touched {
             index_key(index, types, old, row, id, &mut old_key)?;
             index_key(index, types, new, row, id, &mut new_key)?;

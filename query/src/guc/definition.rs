@@ -35,8 +35,12 @@ pub struct Definition {
     domain: Domain,
 }
 
-const ISOLATION: &[&str] =
-    &["read uncommitted", "read committed", "repeatable read", "serializable"];
+const ISOLATION: &[&str] = &[
+    "read uncommitted",
+    "read committed",
+    "repeatable read",
+    "serializable",
+];
 
 const fn setting(
     name: &'static str,
@@ -44,39 +48,186 @@ const fn setting(
     domain: Domain,
     description: &'static str,
 ) -> Definition {
-    Definition { name, default, description, domain }
+    Definition {
+        name,
+        default,
+        description,
+        domain,
+    }
 }
 
 /// Every setting, sorted by name without regard to case.
 pub static DEFINITIONS: &[Definition] = &[
-    setting("application_name", "", Domain::Text, "Sets the application name to be reported in statistics and logs."),
-    setting("bytea_output", "hex", Domain::Choice(&["escape", "hex"]), "Sets the output format for bytea."),
-    setting("client_encoding", "UTF8", Domain::Encoding, "Sets the client's character set encoding."),
-    setting("client_min_messages", "notice", Domain::Choice(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"]), "Sets the message levels that are sent to the client."),
-    setting("DateStyle", "ISO, MDY", Domain::DateStyle, "Sets the display format for date and time values."),
-    setting("default_transaction_isolation", "read committed", Domain::Choice(ISOLATION), "Sets the transaction isolation level of each new transaction."),
-    setting("default_transaction_read_only", "off", Domain::Bool, "Sets the default read-only status of new transactions."),
-    setting("extra_float_digits", "1", Domain::Integer(-15, 3), "Sets the number of digits displayed for floating-point values."),
-    setting("idle_in_transaction_session_timeout", "0", Domain::Duration, "Sets the maximum allowed idle time between queries, when in a transaction."),
-    setting("integer_datetimes", "on", Domain::ReadOnly, "Shows whether datetimes are integer based."),
-    setting("IntervalStyle", "postgres", Domain::Choice(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]), "Sets the display format for interval values."),
-    setting("is_superuser", "on", Domain::ReadOnly, "Shows whether the current user is a superuser."),
-    setting("lc_collate", "C", Domain::ReadOnly, "Shows the collation order locale."),
-    setting("lc_ctype", "C", Domain::ReadOnly, "Shows the character classification and case conversion locale."),
-    setting("lock_timeout", "0", Domain::Duration, "Sets the maximum allowed duration of any wait for a lock."),
-    setting("max_identifier_length", "63", Domain::ReadOnly, "Shows the maximum identifier length."),
-    setting("search_path", "\"$user\", public", Domain::Text, "Sets the schema search order for names that are not schema-qualified."),
-    setting("server_encoding", "UTF8", Domain::ReadOnly, "Shows the server (database) character set encoding."),
-    setting("server_version", "15.0", Domain::ReadOnly, "Shows the server version."),
-    setting("server_version_num", "150000", Domain::ReadOnly, "Shows the server version as an integer."),
-    setting("session_authorization", "postgres", Domain::ReadOnly, "Shows the session user."),
-    setting("standard_conforming_strings", "on", Domain::Choice(&["on"]), "Causes '...' strings to treat backslashes literally."),
-    setting("statement_timeout", "0", Domain::Duration, "Sets the maximum allowed duration of any statement."),
-    setting("synchronous_commit", "on", Domain::Choice(&["on", "off", "local", "remote_write", "remote_apply"]), "Sets the current transaction's synchronization level."),
-    setting("TimeZone", "UTC", Domain::TimeZone, "Sets the time zone for displaying and interpreting time stamps."),
-    setting("transaction_isolation", "read committed", Domain::Choice(ISOLATION), "Sets the current transaction's isolation level."),
-    setting("transaction_read_only", "off", Domain::Bool, "Sets the current transaction's read-only status."),
-    setting("work_mem", "4MB", Domain::Memory, "Sets the maximum memory to be used for query workspaces."),
+    setting(
+        "application_name",
+        "",
+        Domain::Text,
+        "Sets the application name to be reported in statistics and logs.",
+    ),
+    setting(
+        "bytea_output",
+        "hex",
+        Domain::Choice(&["escape", "hex"]),
+        "Sets the output format for bytea.",
+    ),
+    setting(
+        "client_encoding",
+        "UTF8",
+        Domain::Encoding,
+        "Sets the client's character set encoding.",
+    ),
+    setting(
+        "client_min_messages",
+        "notice",
+        Domain::Choice(&[
+            "debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error",
+        ]),
+        "Sets the message levels that are sent to the client.",
+    ),
+    setting(
+        "DateStyle",
+        "ISO, MDY",
+        Domain::DateStyle,
+        "Sets the display format for date and time values.",
+    ),
+    setting(
+        "default_transaction_isolation",
+        "read committed",
+        Domain::Choice(ISOLATION),
+        "Sets the transaction isolation level of each new transaction.",
+    ),
+    setting(
+        "default_transaction_read_only",
+        "off",
+        Domain::Bool,
+        "Sets the default read-only status of new transactions.",
+    ),
+    setting(
+        "extra_float_digits",
+        "1",
+        Domain::Integer(-15, 3),
+        "Sets the number of digits displayed for floating-point values.",
+    ),
+    setting(
+        "idle_in_transaction_session_timeout",
+        "0",
+        Domain::Duration,
+        "Sets the maximum allowed idle time between queries, when in a transaction.",
+    ),
+    setting(
+        "integer_datetimes",
+        "on",
+        Domain::ReadOnly,
+        "Shows whether datetimes are integer based.",
+    ),
+    setting(
+        "IntervalStyle",
+        "postgres",
+        Domain::Choice(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]),
+        "Sets the display format for interval values.",
+    ),
+    setting(
+        "is_superuser",
+        "on",
+        Domain::ReadOnly,
+        "Shows whether the current user is a superuser.",
+    ),
+    setting(
+        "lc_collate",
+        "C",
+        Domain::ReadOnly,
+        "Shows the collation order locale.",
+    ),
+    setting(
+        "lc_ctype",
+        "C",
+        Domain::ReadOnly,
+        "Shows the character classification and case conversion locale.",
+    ),
+    setting(
+        "lock_timeout",
+        "0",
+        Domain::Duration,
+        "Sets the maximum allowed duration of any wait for a lock.",
+    ),
+    setting(
+        "max_identifier_length",
+        "63",
+        Domain::ReadOnly,
+        "Shows the maximum identifier length.",
+    ),
+    setting(
+        "search_path",
+        "\"$user\", public",
+        Domain::Text,
+        "Sets the schema search order for names that are not schema-qualified.",
+    ),
+    setting(
+        "server_encoding",
+        "UTF8",
+        Domain::ReadOnly,
+        "Shows the server (database) character set encoding.",
+    ),
+    setting(
+        "server_version",
+        "15.0",
+        Domain::ReadOnly,
+        "Shows the server version.",
+    ),
+    setting(
+        "server_version_num",
+        "150000",
+        Domain::ReadOnly,
+        "Shows the server version as an integer.",
+    ),
+    setting(
+        "session_authorization",
+        "postgres",
+        Domain::ReadOnly,
+        "Shows the session user.",
+    ),
+    setting(
+        "standard_conforming_strings",
+        "on",
+        Domain::Choice(&["on"]),
+        "Causes '...' strings to treat backslashes literally.",
+    ),
+    setting(
+        "statement_timeout",
+        "0",
+        Domain::Duration,
+        "Sets the maximum allowed duration of any statement.",
+    ),
+    setting(
+        "synchronous_commit",
+        "on",
+        Domain::Choice(&["on", "off", "local", "remote_write", "remote_apply"]),
+        "Sets the current transaction's synchronization level.",
+    ),
+    setting(
+        "TimeZone",
+        "UTC",
+        Domain::TimeZone,
+        "Sets the time zone for displaying and interpreting time stamps.",
+    ),
+    setting(
+        "transaction_isolation",
+        "read committed",
+        Domain::Choice(ISOLATION),
+        "Sets the current transaction's isolation level.",
+    ),
+    setting(
+        "transaction_read_only",
+        "off",
+        Domain::Bool,
+        "Sets the current transaction's read-only status.",
+    ),
+    setting(
+        "work_mem",
+        "4MB",
+        Domain::Memory,
+        "Sets the maximum memory to be used for query workspaces.",
+    ),
 ];
 
 /// The setting with this name, in any case.
@@ -84,12 +235,15 @@ pub static DEFINITIONS: &[Definition] = &[
 /// # Errors
 /// 42704 when there is none.
 pub fn find(name: &str) -> SqlResult<&'static Definition> {
-    DEFINITIONS.iter().find(|d| d.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-        SqlError::new(
-            state::UNDEFINED_OBJECT,
-            format!("unrecognized configuration parameter \"{name}\""),
-        )
-    })
+    DEFINITIONS
+        .iter()
+        .find(|d| d.name.eq_ignore_ascii_case(name))
+        .ok_or_else(|| {
+            SqlError::new(
+                state::UNDEFINED_OBJECT,
+                format!("unrecognized configuration parameter \"{name}\""),
+            )
+        })
 }
 
 impl Definition {
@@ -158,14 +312,21 @@ fn boolean(value: &str) -> Option<&'static str> {
 
 /// One of `choices` in any case; PostgreSQL takes booleans for those that have on and off.
 fn choice(value: &str, choices: &[&str]) -> Option<String> {
-    let find = |v: &str| choices.iter().find(|c| c.eq_ignore_ascii_case(v)).map(|c| c.to_string());
+    let find = |v: &str| {
+        choices
+            .iter()
+            .find(|c| c.eq_ignore_ascii_case(v))
+            .map(|c| c.to_string())
+    };
     find(value.trim()).or_else(|| find(boolean(value)?))
 }
 
 /// Splits "250ms" into 250 and "ms".
 fn number_and_unit(value: &str) -> Option<(i64, &str)> {
     let value = value.trim();
-    let end = value.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(value.len());
+    let end = value
+        .find(|c: char| !c.is_ascii_digit() && c != '-')
+        .unwrap_or(value.len());
     let number = value[..end].parse().ok()?;
     (number >= 0).then_some((number, value[end..].trim()))
 }
@@ -186,12 +347,21 @@ pub fn duration_ms(value: &str) -> Option<i64> {
 }
 
 fn show_duration(ms: i64) -> String {
-    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)] {
+    for (unit, size) in [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("min", 60_000),
+        ("s", 1000),
+    ] {
         if ms > 0 && ms % size == 0 {
             return format!("{}{unit}", ms / size);
         }
     }
-    if ms == 0 { "0".to_string() } else { format!("{ms}ms") }
+    if ms == 0 {
+        "0".to_string()
+    } else {
+        format!("{ms}ms")
+    }
 }
 
 /// KiB of an amount of memory as the settings write it; bare numbers are KiB.
@@ -235,7 +405,11 @@ fn date_style(value: &str) -> Option<String> {
             _ => return None,
         }
     }
-    Some(format!("{}, {}", style.unwrap_or("ISO"), order.unwrap_or("MDY")))
+    Some(format!(
+        "{}, {}",
+        style.unwrap_or("ISO"),
+        order.unwrap_or("MDY")
+    ))
 }
 
 fn time_zone(value: &str) -> Option<String> {
@@ -247,8 +421,11 @@ fn time_zone(value: &str) -> Option<String> {
 }
 
 fn encoding(value: &str) -> Option<String> {
-    let plain: String =
-        value.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let plain: String = value
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
     matches!(plain.as_str(), "utf8" | "unicode").then(|| "UTF8".to_string())
 }
 

@@ -52,12 +52,7 @@ impl Settings {
     }
 
     /// SET, or RESET with no value. `in_transaction`: the change is undone if it rolls back.
-    pub fn set(
-        &mut self,
-        name: &str,
-        value: Option<&str>,
-        scope: SetScope,
-    ) -> SqlResult<()> {
+    pub fn set(&mut self, name: &str, value: Option<&str>, scope: SetScope) -> SqlResult<()> {
         let definition = definition::find(name)?;
         if definition.is_read_only() {
             return Err(SqlError::new(
@@ -70,7 +65,11 @@ impl Settings {
             None => self.session.get(definition.name).cloned(),
         };
         let before = self.values.get(definition.name).cloned();
-        self.undo.push(Undo { name: definition.name, before, is_local: scope == SetScope::Local });
+        self.undo.push(Undo {
+            name: definition.name,
+            before,
+            is_local: scope == SetScope::Local,
+        });
         self.put(definition.name, value);
         Ok(())
     }
@@ -97,7 +96,11 @@ impl Settings {
     pub fn get(&self, name: &str) -> &str {
         match self.values.get(name) {
             Some(value) => value,
-            None => definition::find(name).expect("a setting that exists").default,
+            None => {
+                definition::find(name)
+                    .expect("a setting that exists")
+                    .default
+            }
         }
     }
 
@@ -134,7 +137,10 @@ impl Settings {
         let mut changed = core::mem::take(&mut self.changed);
         changed.sort_unstable();
         changed.dedup();
-        changed.into_iter().map(|name| (name.to_string(), self.get(name).to_string())).collect()
+        changed
+            .into_iter()
+            .map(|name| (name.to_string(), self.get(name).to_string()))
+            .collect()
     }
 
     fn put(&mut self, name: &'static str, value: Option<String>) {
@@ -185,11 +191,20 @@ mod tests {
     #[test]
     fn names_and_values_are_checked() {
         let mut s = Settings::default();
-        let e = s.set("no_such", Some("1"), SetScope::Session).expect_err("unknown");
-        assert_eq!(e.message, "unrecognized configuration parameter \"no_such\"");
-        let e = s.set("server_version", Some("1"), SetScope::Session).expect_err("read only");
+        let e = s
+            .set("no_such", Some("1"), SetScope::Session)
+            .expect_err("unknown");
+        assert_eq!(
+            e.message,
+            "unrecognized configuration parameter \"no_such\""
+        );
+        let e = s
+            .set("server_version", Some("1"), SetScope::Session)
+            .expect_err("read only");
         assert_eq!(e.state(), "55P02");
-        let e = s.set("synchronous_commit", Some("maybe"), SetScope::Session).expect_err("bad");
+        let e = s
+            .set("synchronous_commit", Some("maybe"), SetScope::Session)
+            .expect_err("bad");
         assert_eq!(e.state(), "22023");
     }
 

@@ -1,0 +1,721 @@
+//! A session: its mailbox, its transaction, its settings, and the task that serves it.
+//!
+//! ```text
+//!            BEGIN                      error
+//!   idle ───────────> in a block ─────────────> failed block
+//!    ^ │ statement        │ COMMIT/ROLLBACK        │ COMMIT/ROLLBACK
+//!    │ └─> implicit ──────┴────────────────────────┘
+//!    └────── sync ──┘
+//! ```
+//!
+//! A statement outside a block runs in an implicit transaction. When it is the only one (`sync` with the statement), it
+//! commits with the statement and a conflict runs it again; else rows are locked as they are written and
+//! `sync` commits.
+
+use crate::bulk;
+use crate::portal::{Portal, Progress};
+use crate::shared::{ReplyTo, Shared};
+use crate::statement::{self, Done, Finished};
+use crate::transaction::{Commit, Isolation, Txn};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use hashbrown::HashMap;
+use vireo_abi::datum::Datum;
+use vireo_abi::ids::{PlanId, RequestId};
+use vireo_abi::message::error::{Severity, SqlError, SqlResult, state};
+use vireo_abi::message::execute::{ExecuteReply, Parameter, TransactionStatus};
+use vireo_abi::message::parse::CatalogChange;
+use vireo_query::guc::Settings;
+use vireo_query::plan::{Body, Plan, SetScope, TransactionCommand};
+use vireo_query::settings::EvalContext;
+use vireo_query::types::input;
+use vireo_runtime::task::Notify;
+
+/// How often a statement runs again by commit-time checks alone, before it takes locks.
+const OPTIMISTIC_TRIES: u32 = 2;
+
+/// What a session is told.
+pub enum Mail {
+    /// Run a plan.
+    Run(Run),
+    /// Go on with a portal.
+    Resume {
+        request: RequestId,
+        portal: RequestId,
+        max_rows: u32,
+        sync: bool,
+    },
+    /// Forget a portal.
+    ClosePortal(RequestId),
+    /// End the implicit transaction.
+    Sync { request: RequestId, failed: bool },
+    /// COPY data.
+    CopyData(Vec<u8>),
+    /// The end of COPY data.
+    CopyDone,
+    /// The client gave up on COPY.
+    CopyFail(String),
+}
+
+/// A plan to run.
+pub struct Run {
+    /// The request.
+    pub request: RequestId,
+    /// The plan.
+    pub plan: PlanId,
+    /// The parameters.
+    pub parameters: Vec<Parameter>,
+    /// Their bytes.
+    pub bytes: Vec<u8>,
+    /// Formats of the result columns.
+    pub binary_results: Vec<bool>,
+    /// The row window, 0 for all.
+    pub max_rows: u32,
+    /// Whether the implicit transaction ends with it.
+    pub sync: bool,
+}
+
+/// What the function and the session's task share.
+pub struct SessionState {
+    /// Where replies go.
+    pub to: ReplyTo,
+    /// Its user.
+    pub user: String,
+    /// Its database.
+    pub database: String,
+    /// Notices of the statement that runs.
+    pub notices: RefCell<Vec<Box<SqlError>>>,
+    /// The request at storage that a cancellation withdraws.
+    pub withdrawable: Cell<Option<RequestId>>,
+    mail: RefCell<VecDeque<Mail>>,
+    mail_came: Notify,
+    running: Cell<Option<RequestId>>,
+    canceled: RefCell<Option<Box<SqlError>>>,
+}
+
+impl SessionState {
+    /// A session without mail.
+    pub fn new(to: ReplyTo, user: String, database: String) -> SessionState {
+        SessionState {
+            to,
+            user,
+            database,
+            notices: RefCell::new(Vec::new()),
+            withdrawable: Cell::new(None),
+            mail: RefCell::new(VecDeque::new()),
+            mail_came: Notify::new(),
+            running: Cell::new(None),
+            canceled: RefCell::new(None),
+        }
+    }
+
+    /// Puts mail into the mailbox.
+    pub fn post(&self, shared: &Shared, mail: Mail) {
+        if let Mail::CopyData(data) = &mail {
+            shared.mail_bytes.set(shared.mail_bytes.get() + data.len());
+        }
+        self.mail.borrow_mut().push_back(mail);
+        self.mail_came.notify_all();
+    }
+
+    /// The next mail.
+    pub async fn next_mail(&self, shared: &Shared) -> Mail {
+        loop {
+            let came = self.mail_came.notified();
+            let next = self.mail.borrow_mut().pop_front();
+            if let Some(mail) = next {
+                if let Mail::CopyData(data) = &mail {
+                    shared.mail_bytes.set(shared.mail_bytes.get() - data.len());
+                }
+                return mail;
+            }
+            came.await;
+        }
+    }
+
+    /// The session ends: COPY data that waits counts no more.
+    pub fn drop_mail(&self, shared: &Shared) {
+        for mail in self.mail.borrow_mut().drain(..) {
+            if let Mail::CopyData(data) = mail {
+                shared.mail_bytes.set(shared.mail_bytes.get() - data.len());
+            }
+        }
+    }
+
+    /// Cancels the statement, if it is still the one that runs.
+    pub fn cancel(&self, shared: &Shared, request: RequestId, error: Box<SqlError>) {
+        if self.running.get() != Some(request) {
+            return;
+        }
+        self.canceled.replace(Some(error));
+        if let Some(at_storage) = self.withdrawable.get() {
+            Txn::withdraw(shared, at_storage);
+        }
+        self.mail_came.notify_all();
+    }
+
+    /// The cancellation, if the statement was canceled.
+    pub fn check_canceled(&self) -> SqlResult<()> {
+        match self.canceled.take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// What a statement that storage gave up on says: its cancellation's reason, if that is why.
+    pub fn cancel_reason(&self, error: Box<SqlError>) -> Box<SqlError> {
+        if &error.sqlstate == state::QUERY_CANCELED {
+            self.canceled.take().unwrap_or(error)
+        } else {
+            error
+        }
+    }
+}
+
+/// Where a session is with its transaction.
+enum Block {
+    /// No transaction, or an implicit one of the statements since the last sync.
+    None,
+    /// BEGIN was said.
+    Open,
+    /// And then something failed.
+    Failed,
+}
+
+/// What became of one try of a statement.
+enum Step {
+    /// It is done, as far as it goes.
+    Finished(Finished),
+    /// What it read had changed when it came to commit: once more.
+    Conflict,
+}
+
+/// A session's task.
+pub struct Session {
+    shared: Rc<Shared>,
+    state: Rc<SessionState>,
+    settings: Settings,
+    txn: Option<Rc<Txn>>,
+    block: Block,
+    portals: HashMap<RequestId, Portal>,
+    random: u64,
+    /// What the gateway was last told of uncommitted catalog changes.
+    told_changes: usize,
+}
+
+impl Session {
+    /// A session that begins.
+    pub fn new(shared: Rc<Shared>, state: Rc<SessionState>, settings: Settings) -> Session {
+        let random = shared.next_seed();
+        Session {
+            shared,
+            state,
+            settings,
+            txn: None,
+            block: Block::None,
+            portals: HashMap::new(),
+            random,
+            told_changes: 0,
+        }
+    }
+
+    /// Serves the session until the task is canceled.
+    pub async fn serve(mut self) {
+        loop {
+            match self.state.clone().next_mail(&self.shared.clone()).await {
+                Mail::Run(run) => self.run(run).await,
+                Mail::Resume {
+                    request,
+                    portal,
+                    max_rows,
+                    sync,
+                } => {
+                    self.resume(request, portal, max_rows, sync).await;
+                }
+                Mail::ClosePortal(portal) => drop(self.portals.remove(&portal)),
+                Mail::Sync { request, failed } => self.sync(request, failed).await,
+                // What comes of a COPY that has failed already.
+                Mail::CopyData(_) | Mail::CopyDone | Mail::CopyFail(_) => {}
+            }
+        }
+    }
+
+    async fn run(&mut self, run: Run) {
+        let plan = self.shared.plans.borrow().get(&run.plan).cloned();
+        let result = match plan {
+            Some(Ok(plan)) => self.run_plan(&run, &plan).await,
+            Some(Err(error)) => Err(error),
+            None => Ok(Finished::Stale(run.plan)),
+        };
+        self.answer(run.request, run.sync, result).await;
+    }
+
+    /// Runs a plan to its end or to the end of its row window.
+    async fn run_plan(&mut self, run: &Run, plan: &Rc<Plan>) -> SqlResult<Finished> {
+        self.state.running.set(Some(run.request));
+        self.state.canceled.replace(None);
+        if let Body::Transaction(command) = &plan.body {
+            return self.transaction_command(command).await;
+        }
+        if matches!(self.block, Block::Failed) {
+            return Err(SqlError::new(
+                state::IN_FAILED_SQL_TRANSACTION,
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ));
+        }
+        let parameters = self.parameters(run, plan)?;
+        let is_alone = run.sync && self.txn.is_none();
+        let mut tries = 0;
+        loop {
+            let txn = self.transaction(is_alone && tries < OPTIMISTIC_TRIES)?;
+            let step = self
+                .statement(run, plan, &txn, &parameters, is_alone)
+                .await?;
+            if !is_alone {
+                txn.end_statement().await?;
+            } else if !matches!(step, Step::Finished(Finished::Suspended(_))) {
+                self.txn = None;
+            }
+            match step {
+                Step::Finished(finished) => return Ok(finished),
+                Step::Conflict => tries += 1,
+            }
+        }
+    }
+
+    /// One statement in a transaction, again if what it read changed before it was locked. `is_alone`: the
+    /// transaction is its own, and what it changed is committed before its rows are sent.
+    async fn statement(
+        &mut self,
+        run: &Run,
+        plan: &Rc<Plan>,
+        txn: &Rc<Txn>,
+        parameters: &[Datum],
+        is_alone: bool,
+    ) -> SqlResult<Step> {
+        let done = loop {
+            self.state.check_canceled()?;
+            let mark = txn.begin_statement(bulk::may_stage(&plan.body))?;
+            if !statement::plan_holds(plan, txn)? {
+                return Ok(Step::Finished(Finished::Stale(run.plan)));
+            }
+            let cx = self.context(txn, parameters.to_vec());
+            let call = statement::Call {
+                plan,
+                txn,
+                cx,
+                settings: &mut self.settings,
+                shared: &self.shared,
+                state: &self.state,
+                request: run.request,
+                is_in_block: !is_alone,
+            };
+            match statement::execute(call).await? {
+                Done::Again => txn.undo_statement(mark),
+                done => break done,
+            }
+        };
+        let reads_only = matches!(plan.body, Body::Query(_));
+        if is_alone && !reads_only {
+            match txn.commit(self.is_durable()).await? {
+                Commit::Done => self.settings.commit(),
+                Commit::Conflict => return Ok(Step::Conflict),
+            }
+        }
+        let finished = match done {
+            Done::Rows { rows, cx, tag } => {
+                let mut portal = Portal::new(plan, rows, cx, &run.binary_results, tag)?;
+                match self
+                    .send_rows(&mut portal, run.request, run.max_rows)
+                    .await?
+                {
+                    Progress::Suspended => Finished::Suspended(portal),
+                    Progress::Done => Finished::Tag(portal.tag()),
+                }
+            }
+            Done::Tag(tag) => Finished::Tag(tag),
+            Done::Again => unreachable!("the loop above goes on"),
+        };
+        Ok(Step::Finished(finished))
+    }
+
+    async fn send_rows(
+        &self,
+        portal: &mut Portal,
+        request: RequestId,
+        max_rows: u32,
+    ) -> SqlResult<Progress> {
+        self.flush_notices(request);
+        portal
+            .send(&self.shared, &self.state, request, max_rows)
+            .await
+    }
+
+    async fn resume(&mut self, request: RequestId, portal: RequestId, max_rows: u32, sync: bool) {
+        self.state.running.set(Some(request));
+        self.state.canceled.replace(None);
+        let result = match self.portals.remove(&portal) {
+            None => Err(SqlError::new(
+                state::INVALID_CURSOR_NAME,
+                "portal does not exist",
+            )),
+            Some(mut portal) => match self.send_rows(&mut portal, request, max_rows).await {
+                Ok(Progress::Suspended) => Ok(Finished::Suspended(portal)),
+                Ok(Progress::Done) => Ok(Finished::Tag(portal.tag())),
+                Err(error) => Err(error),
+            },
+        };
+        let result = match result {
+            Ok(Finished::Tag(tag)) if sync => {
+                self.end_implicit().await.map(|()| Finished::Tag(tag))
+            }
+            other => other,
+        };
+        self.answer(request, sync, result).await;
+    }
+
+    async fn sync(&mut self, request: RequestId, failed: bool) {
+        self.portals.clear();
+        let result = if failed {
+            self.fail();
+            Ok(Finished::Tag(String::new()))
+        } else {
+            self.end_implicit()
+                .await
+                .map(|()| Finished::Tag(String::new()))
+        };
+        self.answer(request, true, result).await;
+    }
+
+    /// Commits the implicit transaction, if there is one.
+    async fn end_implicit(&mut self) -> SqlResult<()> {
+        if !matches!(self.block, Block::None) {
+            return Ok(());
+        }
+        let Some(txn) = self.txn.take() else {
+            return Ok(());
+        };
+        match txn.commit(self.is_durable()).await {
+            Ok(Commit::Done) => {
+                self.settings.commit();
+                Ok(())
+            }
+            Ok(Commit::Conflict) => Err(serialization_failure()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn transaction_command(&mut self, command: &TransactionCommand) -> SqlResult<Finished> {
+        match command {
+            TransactionCommand::Begin {
+                isolation,
+                read_only,
+            } => {
+                if !matches!(self.block, Block::None) {
+                    if matches!(self.block, Block::Failed) {
+                        return Err(SqlError::new(
+                            state::IN_FAILED_SQL_TRANSACTION,
+                            "current transaction is aborted, commands ignored until end of transaction block",
+                        ));
+                    }
+                    self.warn(
+                        state::ACTIVE_SQL_TRANSACTION,
+                        "there is already a transaction in progress",
+                    );
+                    return Ok(Finished::Tag("BEGIN".to_string()));
+                }
+                self.block = Block::Open;
+                let set = |settings: &mut Settings, name: &str, value: &str| {
+                    settings.set(name, Some(value), SetScope::Local)
+                };
+                let level = match isolation {
+                    Some(level) => level.clone(),
+                    None => self
+                        .settings
+                        .get("default_transaction_isolation")
+                        .to_string(),
+                };
+                set(&mut self.settings, "transaction_isolation", &level)?;
+                let read_only = match read_only {
+                    Some(read_only) => if *read_only { "on" } else { "off" }.to_string(),
+                    None => self
+                        .settings
+                        .get("default_transaction_read_only")
+                        .to_string(),
+                };
+                set(&mut self.settings, "transaction_read_only", &read_only)?;
+                Ok(Finished::Tag("BEGIN".to_string()))
+            }
+            TransactionCommand::Commit => {
+                let tag = if matches!(self.block, Block::Failed) {
+                    "ROLLBACK"
+                } else {
+                    "COMMIT"
+                };
+                match core::mem::replace(&mut self.block, Block::None) {
+                    Block::None => {
+                        self.warn(
+                            state::NO_ACTIVE_SQL_TRANSACTION,
+                            "there is no transaction in progress",
+                        );
+                        self.end_implicit().await?;
+                    }
+                    Block::Open => self.end_implicit().await?,
+                    Block::Failed => self.roll_back(),
+                }
+                self.settings.commit();
+                Ok(Finished::Tag(tag.to_string()))
+            }
+            TransactionCommand::Rollback => {
+                if matches!(self.block, Block::None) {
+                    self.warn(
+                        state::NO_ACTIVE_SQL_TRANSACTION,
+                        "there is no transaction in progress",
+                    );
+                }
+                self.roll_back();
+                self.block = Block::None;
+                Ok(Finished::Tag("ROLLBACK".to_string()))
+            }
+        }
+    }
+
+    fn roll_back(&mut self) {
+        self.portals.clear();
+        self.txn = None;
+        self.settings.roll_back();
+    }
+
+    /// A statement failed: the implicit transaction is gone, a block waits for its end.
+    fn fail(&mut self) {
+        self.portals.clear();
+        if let Some(txn) = self.txn.take() {
+            txn.abort();
+        }
+        if matches!(self.block, Block::None) {
+            self.settings.roll_back();
+        } else {
+            self.block = Block::Failed;
+        }
+    }
+
+    /// The transaction that the next statement runs in.
+    fn transaction(&mut self, is_optimistic: bool) -> SqlResult<Rc<Txn>> {
+        if let Some(txn) = &self.txn {
+            return Ok(txn.clone());
+        }
+        let setting = if matches!(self.block, Block::None) {
+            (
+                "default_transaction_isolation",
+                "default_transaction_read_only",
+            )
+        } else {
+            ("transaction_isolation", "transaction_read_only")
+        };
+        let isolation = match self.settings.get(setting.0) {
+            "repeatable read" => Isolation::RepeatableRead,
+            "serializable" => {
+                return Err(SqlError::new(
+                    state::FEATURE_NOT_SUPPORTED,
+                    "isolation level SERIALIZABLE is not supported yet",
+                ));
+            }
+            _ => Isolation::ReadCommitted,
+        };
+        let is_read_only = self.settings.is_on(setting.1);
+        let txn = Txn::begin(
+            &self.shared,
+            &self.state,
+            isolation,
+            is_read_only,
+            !is_optimistic,
+        )?;
+        let txn = Rc::new(txn);
+        self.txn = Some(txn.clone());
+        Ok(txn)
+    }
+
+    fn context(&mut self, txn: &Rc<Txn>, parameters: Vec<Datum>) -> vireo_query::exec::ExecContext {
+        vireo_query::exec::ExecContext::new(
+            txn.clone(),
+            self.eval_context(txn.began_us),
+            parameters,
+        )
+    }
+
+    fn eval_context(&mut self, transaction_us: i64) -> EvalContext {
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        EvalContext {
+            format: self.settings.format().clone(),
+            transaction_us,
+            statement_us: self.shared.now_us(),
+            user: self.state.user.clone(),
+            database: self.state.database.clone(),
+            random: Cell::new(self.random),
+        }
+    }
+
+    /// The parameters' values.
+    fn parameters(&mut self, run: &Run, plan: &Plan) -> SqlResult<Vec<Datum>> {
+        if run.parameters.len() != plan.parameters.len() {
+            return Err(SqlError::new(
+                state::PROTOCOL_VIOLATION,
+                format!(
+                    "bind message supplies {} parameters, but prepared statement requires {}",
+                    run.parameters.len(),
+                    plan.parameters.len()
+                ),
+            ));
+        }
+        if run.parameters.is_empty() {
+            return Ok(Vec::new());
+        }
+        let cx = self.eval_context(self.shared.now_us());
+        let mut rest = &run.bytes[..];
+        let mut values = Vec::with_capacity(run.parameters.len());
+        for (number, (parameter, sql_type)) in
+            run.parameters.iter().zip(&plan.parameters).enumerate()
+        {
+            let Ok(length) = usize::try_from(parameter.length) else {
+                values.push(Datum::Null);
+                continue;
+            };
+            let Some((bytes, after)) = rest.split_at_checked(length) else {
+                return Err(SqlError::new(
+                    state::PROTOCOL_VIOLATION,
+                    "insufficient data left in message",
+                ));
+            };
+            rest = after;
+            let value = if parameter.is_binary {
+                input::parse_binary(*sql_type, bytes).map_err(|error| {
+                    error.with_context(format!("unnamed portal parameter ${}", number + 1))
+                })?
+            } else {
+                let text = core::str::from_utf8(bytes).map_err(|_| invalid_utf8())?;
+                input::parse_text(*sql_type, text, &cx)?
+            };
+            values.push(value);
+        }
+        Ok(values)
+    }
+
+    fn is_durable(&self) -> bool {
+        self.settings.get("synchronous_commit") != "off"
+    }
+
+    fn warn(&self, sqlstate: &[u8; 5], message: &str) {
+        let mut warning = SqlError::new(sqlstate, message);
+        warning.severity = Severity::Warning;
+        self.state.notices.borrow_mut().push(warning);
+    }
+
+    fn flush_notices(&self, request: RequestId) {
+        for notice in self.state.notices.borrow_mut().drain(..) {
+            let ReplyTo { port, session } = self.state.to;
+            let reply = ExecuteReply::Notice {
+                session,
+                request,
+                notice,
+            };
+            self.shared.reply(port, &reply, Vec::new());
+        }
+    }
+
+    fn status(&self) -> TransactionStatus {
+        match self.block {
+            Block::None => TransactionStatus::Idle,
+            Block::Open => TransactionStatus::InBlock,
+            Block::Failed => TransactionStatus::Failed,
+        }
+    }
+
+    /// The uncommitted catalog changes, where the gateway does not know them yet.
+    fn changes_to_tell(&mut self) -> Option<Vec<CatalogChange>> {
+        let changes = self
+            .txn
+            .as_ref()
+            .map(|txn| txn.catalog_changes())
+            .unwrap_or_default();
+        if changes.is_empty() && self.told_changes == 0 {
+            return None;
+        }
+        self.told_changes = changes.len();
+        Some(changes)
+    }
+
+    /// Sends what ends a request.
+    async fn answer(&mut self, request: RequestId, sync: bool, result: SqlResult<Finished>) {
+        self.state.running.set(None);
+        self.flush_notices(request);
+        self.shared.finished.set(self.shared.finished.get() + 1);
+        let ReplyTo { port, session } = self.state.to;
+        let reply = match result {
+            Ok(Finished::Suspended(portal)) => {
+                self.portals.insert(request, portal);
+                ExecuteReply::Suspended { session, request }
+            }
+            Ok(Finished::Stale(plan)) => {
+                let catalog_version = self
+                    .shared
+                    .pools
+                    .newest()
+                    .map_or(0, |held| held.snapshot.catalog_version.0);
+                ExecuteReply::StalePlan {
+                    session,
+                    request,
+                    plan,
+                    catalog_version,
+                }
+            }
+            Ok(Finished::Tag(tag)) => {
+                if sync && matches!(self.block, Block::None) {
+                    self.txn = None;
+                }
+                ExecuteReply::Done {
+                    session,
+                    request,
+                    tag,
+                    status: self.status(),
+                    settings: self.settings.take_changed(),
+                    catalog_changes: self.changes_to_tell(),
+                }
+            }
+            Err(error) => {
+                self.fail();
+                ExecuteReply::Failed {
+                    session,
+                    request,
+                    error,
+                    status: self.status(),
+                    settings: self.settings.take_changed(),
+                    catalog_changes: self.changes_to_tell(),
+                }
+            }
+        };
+        self.shared.reply(port, &reply, Vec::new());
+    }
+}
+
+fn serialization_failure() -> Box<SqlError> {
+    SqlError::new(
+        state::SERIALIZATION_FAILURE,
+        "could not serialize access due to concurrent update",
+    )
+}
+
+/// PostgreSQL's error for bytes that are no UTF-8.
+pub fn invalid_utf8() -> Box<SqlError> {
+    SqlError::new(
+        state::CHARACTER_NOT_IN_REPERTOIRE,
+        "invalid byte sequence for encoding \"UTF8\"",
+    )
+}
