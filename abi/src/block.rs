@@ -26,6 +26,9 @@
 //! Fails with a [`BlockError`] when the device breaks the protocol: the device is of no use then. A
 //! failed transfer is none: it completes with its [`BlockStatus`].
 
+#[cfg(test)]
+mod tests;
+
 use crate::memory_map::{LINK_SIZE, PAGE_SIZE};
 use crate::ring::{
     Descriptor, DriverQueue, FLAG_NEXT, FLAG_WRITE, QUEUE_SIZE_MAX, RingError, RingLayout,

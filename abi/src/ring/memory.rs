@@ -74,6 +74,9 @@ impl SharedMemory {
     /// lives, and no Rust reference into it exists in this address space. Others may write it at
     /// any time: other processors' stores are not undefined behaviour for this one, whatever they are, and
     /// in the same address space they must go through [`RingMemory`] or volatile access too.
+    ///
+    /// # Panics
+    /// If the start is not aligned to 16 bytes.
     pub unsafe fn new(start: *mut u8, length: usize) -> SharedMemory {
         assert!(
             start.addr().is_multiple_of(16),
