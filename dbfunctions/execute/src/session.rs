@@ -30,6 +30,7 @@ use vireo_abi::ids::{PlanId, RequestId};
 use vireo_abi::message::error::{Severity, SqlError, SqlResult, state};
 use vireo_abi::message::execute::{ExecuteReply, Parameter, TransactionStatus};
 use vireo_abi::message::parse::CatalogChange;
+use vireo_query::exec::ExecContext;
 use vireo_query::guc::Settings;
 use vireo_query::plan::{Body, Plan, SetScope, TransactionCommand};
 use vireo_query::settings::EvalContext;
@@ -540,12 +541,12 @@ impl Session {
         Ok(txn)
     }
 
-    fn context(&mut self, txn: &Rc<Txn>, parameters: Vec<Datum>) -> vireo_query::exec::ExecContext {
-        vireo_query::exec::ExecContext::new(
-            txn.clone(),
-            self.eval_context(txn.began_us),
+    fn context(&mut self, txn: &Rc<Txn>, parameters: Vec<Datum>) -> ExecContext {
+        ExecContext {
+            txn: txn.clone(),
+            eval: self.eval_context(txn.began_us),
             parameters,
-        )
+        }
     }
 
     fn eval_context(&mut self, transaction_us: i64) -> EvalContext {
