@@ -53,6 +53,21 @@ pub const fn hostile() -> &'static [u8] {
     include_bytes!(concat!(env!("OUT_DIR"), "/hostile.elf"))
 }
 
+/// Whether this processor has what the images are compiled for (x86-64-v3). Where it does not, the
+/// functions run on host threads only.
+pub fn is_host_supported() -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    has!("avx2")
+        && has!("bmi1")
+        && has!("bmi2")
+        && has!("f16c")
+        && has!("fma")
+        && has!("lzcnt")
+        && has!("movbe")
+        && has!("popcnt")
+        && has!("xsave")
+}
+
 /// What the thread backend runs.
 pub fn thread_entries() -> ThreadEntries {
     ThreadEntries {

@@ -170,3 +170,6 @@ fn fail_oldest(
         data: &[],
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,12 +33,13 @@ struct Ratio(u128);
 
 impl Ratio {
     fn new(dividend: u64, divisor: u64) -> Ratio {
-        Ratio((u128::from(dividend) << 64) / u128::from(divisor.max(1)))
+        // Rounded up, so that whole results stay whole: the error is below ticks / 2^64.
+        Ratio((u128::from(dividend) << 64).div_ceil(u128::from(divisor.max(1))))
     }
 
     fn of(self, ticks: u64) -> u64 {
         let whole = (self.0 >> 64) as u64;
-        let fraction = u128::from(self.0 as u64) * u128::from(ticks) >> 64;
+        let fraction = (u128::from(self.0 as u64) * u128::from(ticks)) >> 64;
         whole.wrapping_mul(ticks).wrapping_add(fraction as u64)
     }
 }
@@ -121,7 +122,7 @@ mod tests {
         assert_eq!((ns, us), (1_000_000_000, 1_700_000_000_999_999));
         // A processor that is behind: the monotonic clock stands still.
         let (ns, us) = clock.read(&control, 1_000);
-        assert_eq!((ns, us), (1_000_000_000, 1_699_999_999_999_999));
+        assert_eq!((ns, us), (1_000_000_000, 1_699_999_999_999_998));
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Hostile {
             Act::WritesText => write(IMAGE as usize),
             Act::ExecutesData => {
                 // A `ret`, were it executable.
-                let code = vec![0xC3u8; 64];
+                let code = Vec::from([0xC3u8; 64]);
                 call(code.as_ptr().addr());
             }
             Act::JumpsToNull => call(0),

@@ -2,8 +2,7 @@
 
 use core::arch::asm;
 use core::arch::x86_64::{
-    __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256,
-    _mm256_testz_si256, _mm256_xor_si256,
+    __m256i, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8,
 };
 
 /// Less than, equal to or greater than zero as the bytes at `left` sort before, like or after
@@ -19,18 +18,9 @@ pub unsafe fn compare(left: *const u8, right: *const u8, size: usize) -> i32 {
         if size <= 32 {
             return compare_up_to_32(left, right, size);
         }
-        let mut offset = 0;
-        while offset + 32 <= size {
-            let unequal = unequal_bytes(left, right, offset);
-            if unequal != 0 {
-                return byte_order(left, right, offset + unequal.trailing_zeros() as usize);
-            }
-            offset += 32;
-        }
-        let last = size - 32;
-        match unequal_bytes(left, right, last) {
-            0 => 0,
-            unequal => byte_order(left, right, last + unequal.trailing_zeros() as usize),
+        match first_difference(left, right, size) {
+            None => 0,
+            Some(offset) => byte_order(left, right, offset),
         }
     }
 }
@@ -47,27 +37,7 @@ pub unsafe fn differ(left: *const u8, right: *const u8, size: usize) -> i32 {
         if size <= 32 {
             return differ_up_to_32(left, right, size);
         }
-        let mut offset = 0;
-        while offset + 128 <= size {
-            let a = difference(left, right, offset);
-            let b = difference(left, right, offset + 32);
-            let c = difference(left, right, offset + 64);
-            let d = difference(left, right, offset + 96);
-            let any = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
-            if _mm256_testz_si256(any, any) == 0 {
-                return 1;
-            }
-            offset += 128;
-        }
-        while offset + 32 <= size {
-            let any = difference(left, right, offset);
-            if _mm256_testz_si256(any, any) == 0 {
-                return 1;
-            }
-            offset += 32;
-        }
-        let any = difference(left, right, size - 32);
-        i32::from(_mm256_testz_si256(any, any) == 0)
+        i32::from(first_difference(left, right, size).is_some())
     }
 }
 
@@ -100,14 +70,18 @@ pub unsafe fn string_length(string: *const u8) -> usize {
 unsafe fn compare_up_to_32(left: *const u8, right: *const u8, size: usize) -> i32 {
     // SAFETY: every word lies within [0, size), since size is at least a word's.
     unsafe {
+        if size >= 16 {
+            let (a, b) = (wide(left, 0), wide(right, 0));
+            if a != b {
+                return i32::from(a > b) - i32::from(a < b);
+            }
+            let (a, b) = (wide(left, size - 16), wide(right, size - 16));
+            return i32::from(a > b) - i32::from(a < b);
+        }
         if size >= 8 {
-            let mut offset = 0;
-            while offset + 8 < size {
-                let (a, b) = (word(left, offset), word(right, offset));
-                if a != b {
-                    return order(a, b);
-                }
-                offset += 8;
+            let (a, b) = (word(left, 0), word(right, 0));
+            if a != b {
+                return order(a, b);
             }
             return order(word(left, size - 8), word(right, size - 8));
         }
@@ -164,6 +138,14 @@ unsafe fn differ_up_to_32(left: *const u8, right: *const u8, size: usize) -> i32
 }
 
 /// # Safety
+/// `bytes` is valid for reads of 16 bytes from `offset`.
+#[inline(always)]
+unsafe fn wide(bytes: *const u8, offset: usize) -> u128 {
+    // SAFETY: the caller's promise; the read is unaligned.
+    u128::from_be(unsafe { bytes.add(offset).cast::<u128>().read_unaligned() })
+}
+
+/// # Safety
 /// `bytes` is valid for reads of 8 bytes from `offset`.
 #[inline(always)]
 unsafe fn word(bytes: *const u8, offset: usize) -> u64 {
@@ -199,24 +181,69 @@ unsafe fn byte_order(left: *const u8, right: *const u8, offset: usize) -> i32 {
 #[target_feature(enable = "avx2")]
 #[inline]
 unsafe fn unequal_bytes(left: *const u8, right: *const u8, offset: usize) -> u32 {
-    // SAFETY: the caller's promise; the loads are unaligned.
-    unsafe {
-        let a = _mm256_loadu_si256(left.add(offset).cast());
-        let b = _mm256_loadu_si256(right.add(offset).cast());
-        !_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)).cast_unsigned()
-    }
+    // SAFETY: the caller's promise.
+    let equal = unsafe { equal_bytes(left, right, offset) };
+    !_mm256_movemask_epi8(equal).cast_unsigned()
 }
 
+/// 0xFF for each of 32 bytes that are equal, else 0.
+///
 /// # Safety
 /// Both are valid for reads of 32 bytes from `offset`.
 #[target_feature(enable = "avx2")]
 #[inline]
-unsafe fn difference(left: *const u8, right: *const u8, offset: usize) -> __m256i {
+unsafe fn equal_bytes(left: *const u8, right: *const u8, offset: usize) -> __m256i {
     // SAFETY: the caller's promise; the loads are unaligned.
     unsafe {
-        _mm256_xor_si256(
+        _mm256_cmpeq_epi8(
             _mm256_loadu_si256(left.add(offset).cast()),
             _mm256_loadu_si256(right.add(offset).cast()),
         )
+    }
+}
+
+/// Where the first bytes are that differ.
+///
+/// # Safety
+/// Both are valid for reads of `size` bytes, which are at least 32.
+#[target_feature(enable = "avx2")]
+#[inline]
+unsafe fn first_difference(left: *const u8, right: *const u8, size: usize) -> Option<usize> {
+    // SAFETY: steps of 32 or 128 are taken only while as many bytes are left; the last 32 bytes are
+    // within [0, size).
+    unsafe {
+        let unequal = unequal_bytes(left, right, 0);
+        if unequal != 0 {
+            return Some(unequal.trailing_zeros() as usize);
+        }
+        let mut offset = 32;
+        if size >= 256 {
+            // One side aligned: half of the loads then lie in one cache line each.
+            offset -= left.addr() % 32;
+            while offset + 128 <= size {
+                let a = equal_bytes(left, right, offset);
+                let b = equal_bytes(left, right, offset + 32);
+                let c = equal_bytes(left, right, offset + 64);
+                let d = equal_bytes(left, right, offset + 96);
+                let all = _mm256_and_si256(_mm256_and_si256(a, b), _mm256_and_si256(c, d));
+                if _mm256_movemask_epi8(all) != -1 {
+                    // Found again by the loop below.
+                    break;
+                }
+                offset += 128;
+            }
+        }
+        while offset + 32 <= size {
+            let unequal = unequal_bytes(left, right, offset);
+            if unequal != 0 {
+                return Some(offset + unequal.trailing_zeros() as usize);
+            }
+            offset += 32;
+        }
+        let last = size - 32;
+        match unequal_bytes(left, right, last) {
+            0 => None,
+            unequal => Some(last + unequal.trailing_zeros() as usize),
+        }
     }
 }

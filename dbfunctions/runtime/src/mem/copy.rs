@@ -5,8 +5,9 @@ use core::arch::x86_64::{
     __m128i, __m256i, _mm_loadu_si128, _mm_storeu_si128, _mm256_loadu_si256, _mm256_storeu_si256,
 };
 
-/// From this length on `rep movsb` is at least as fast as vectors on processors with ERMS.
-const REP_SIZE_MIN: usize = 4096;
+/// From this length on `rep movsb` is at least as fast as vectors on processors with ERMS, and
+/// leaves the caches alone.
+const REP_SIZE_MIN: usize = 32 << 10;
 
 /// Copies `size` bytes as if through a buffer between, and returns `to`.
 ///

@@ -64,8 +64,9 @@ unsafe fn fill_up_to_32(to: *mut u8, byte: u8, size: usize) {
 #[target_feature(enable = "avx2")]
 unsafe fn fill_33_and_more(to: *mut u8, value: __m256i, size: usize) {
     // SAFETY: the first and the last 32 bytes lie within [0, size); so do the next ones from 65
-    // bytes on, and the four of each side from 129; the loop stores steps of 128 while more than
-    // 128 bytes are left.
+    // bytes on, and three of each side from 129. From 193 bytes on the loop stores steps of 128 from
+    // the first aligned byte after `to`, while more than 128 bytes are left; it is entered with at
+    // least 33 left.
     unsafe {
         let back = to.add(size);
         _mm256_storeu_si256(to.cast(), value);
@@ -78,18 +79,23 @@ unsafe fn fill_33_and_more(to: *mut u8, value: __m256i, size: usize) {
         if size <= 128 {
             return;
         }
+        if size <= 192 {
+            _mm256_storeu_si256(to.add(64).cast(), value);
+            _mm256_storeu_si256(back.sub(96).cast(), value);
+            return;
+        }
         _mm256_storeu_si256(back.sub(96).cast(), value);
         _mm256_storeu_si256(back.sub(128).cast(), value);
         asm!(
             "2:",
-            "vmovdqu [{to}], {value}",
-            "vmovdqu [{to} + 32], {value}",
-            "vmovdqu [{to} + 64], {value}",
-            "vmovdqu [{to} + 96], {value}",
+            "vmovdqa [{to}], {value}",
+            "vmovdqa [{to} + 32], {value}",
+            "vmovdqa [{to} + 64], {value}",
+            "vmovdqa [{to} + 96], {value}",
             "sub {to}, -128",
             "cmp {to}, {end}",
             "jb 2b",
-            to = inout(reg) to => _,
+            to = inout(reg) to.add(32 - to.addr() % 32) => _,
             end = in(reg) back.sub(128),
             value = in(ymm_reg) value,
             options(nostack),

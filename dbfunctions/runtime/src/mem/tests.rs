@@ -5,7 +5,7 @@ use std::println;
 
 /// Lengths around every branch, and past `rep`'s beginning.
 fn sizes() -> impl Iterator<Item = usize> {
-    (0..=600).chain([1023, 1024, 2047, 2048, 2049, 4095, 4096, 4097, 5000, 9001])
+    (0..=600).chain([1023, 1024, 2047, 2048, 2049, 4095, 4096, 4097, 9001, 33_000])
 }
 
 fn has_avx2() -> bool {
@@ -25,7 +25,7 @@ fn copies_apart_at_all_alignments() {
     if !has_avx2() {
         return;
     }
-    let source = pattern(10_000);
+    let source = pattern(40_000);
     for size in sizes() {
         let step = if size > 600 { 7 } else { 1 };
         for from in (0..33).step_by(step) {
@@ -50,7 +50,7 @@ fn copies_over_itself_both_ways() {
     if !has_avx2() {
         return;
     }
-    let original = pattern(20_000);
+    let original = pattern(40_000);
     for size in sizes() {
         for distance in [
             1, 2, 3, 7, 8, 9, 16, 31, 32, 33, 64, 127, 128, 129, 300, 1000,

@@ -1,4 +1,4 @@
-use super::{Notify, Oneshot, OneshotSender, Tasks, yield_now};
+use super::{Notify, Oneshot, Tasks, yield_now};
 use alloc::rc::Rc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -82,7 +82,9 @@ fn a_wake_during_the_own_poll_is_kept_and_many_wakes_are_one() {
         for _ in 0..10 {
             context.waker().wake_by_ref();
         }
-        context.waker().clone().wake();
+        let waker = context.waker().clone();
+        drop(context.waker().clone());
+        waker.wake();
         Poll::Pending
     }));
     assert_eq!(drain(&mut tasks), 3);
@@ -139,17 +141,12 @@ fn a_task_cancelled_while_woken_is_never_polled() {
 fn thousands_of_tasks_pass_a_token_around() {
     const COUNT: usize = 10_000;
     let mut tasks = Tasks::new();
-    let mut ends: Vec<(Option<OneshotSender<u64>>, Option<Oneshot<u64>>)> = (0..=COUNT)
-        .map(|_| {
-            let (sender, receiver) = Oneshot::new();
-            (Some(sender), Some(receiver))
-        })
-        .collect();
-    for i in (0..COUNT).rev() {
-        let receiver = ends[i].1.take().unwrap();
-        let sender = ends[i + 1].0.take().unwrap();
+    let (first, mut last) = Oneshot::<u64>::new();
+    for _ in 0..COUNT {
+        let (sender, receiver) = Oneshot::new();
+        let before: Oneshot<u64> = core::mem::replace(&mut last, receiver);
         tasks.spawn(async move {
-            let token = receiver.await.unwrap();
+            let token = before.await.unwrap();
             assert!(sender.send(token + 1).is_ok());
         });
     }
@@ -157,9 +154,8 @@ fn thousands_of_tasks_pass_a_token_around() {
     assert_eq!(tasks.count(), COUNT);
     let result = Rc::new(Cell::new(0));
     let store = result.clone();
-    let last = ends[COUNT].1.take().unwrap();
     tasks.spawn(async move { store.set(last.await.unwrap()) });
-    ends[0].0.take().unwrap().send(0).unwrap();
+    first.send(0).unwrap();
     while tasks.run(64) {}
     assert_eq!(result.get(), COUNT as u64);
     assert_eq!(tasks.count(), 0);
@@ -171,7 +167,10 @@ fn a_oneshot_tells_each_end_of_the_other() {
     let outcome = Rc::new(RefCell::new(vec![]));
     let (sender, receiver) = Oneshot::<u32>::new();
     let store = outcome.clone();
-    tasks.spawn(async move { store.borrow_mut().push(receiver.await) });
+    tasks.spawn(async move {
+        let result = receiver.await;
+        store.borrow_mut().push(result);
+    });
     drain(&mut tasks);
     drop(sender);
     drain(&mut tasks);
@@ -187,7 +186,10 @@ fn a_oneshot_tells_each_end_of_the_other() {
     let (sender, receiver) = Oneshot::<u32>::new();
     sender.send(9).unwrap();
     let store = outcome.clone();
-    tasks.spawn(async move { store.borrow_mut().push(receiver.await) });
+    tasks.spawn(async move {
+        let result = receiver.await;
+        store.borrow_mut().push(result);
+    });
     drain(&mut tasks);
     assert_eq!(outcome.borrow()[1], Ok(9));
 }
@@ -215,7 +217,7 @@ fn a_notification_wakes_all_that_asked_before_it() {
         count.set(count.get() + 1);
     });
     let late = notify.notified();
-    tasks.spawn(async move { late.await });
+    tasks.spawn(late);
     drain(&mut tasks);
     assert_eq!(woken.get(), 101);
     assert_eq!(tasks.count(), 1);
