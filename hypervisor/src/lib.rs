@@ -5,13 +5,24 @@
 //! volumes; [`HostLink`] is how the gateway talks to them.
 
 mod block;
+mod cut;
 mod error;
 mod event;
 mod hypervisor;
+mod image;
+mod kvm;
+mod launch;
 mod link;
 mod memory;
+mod page_table;
+mod pages;
+mod spare;
 mod stats;
+mod supervise;
+mod thread;
 mod topology;
+mod vcpu;
+mod vm;
 
 pub use block::{Disk, FileDisk, Volumes};
 pub use error::Error;

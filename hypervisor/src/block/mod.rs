@@ -1,8 +1,13 @@
 //! Block devices: a disk behind a virtqueue.
 
+mod adaptive;
+mod device;
 mod disk;
 mod file;
+mod request;
 
+use adaptive::Adaptive;
+pub(crate) use device::DeviceThread;
 pub use disk::Disk;
 pub use file::FileDisk;
 
