@@ -21,6 +21,37 @@
 //! Failures: XX000 for a plan that does not fit, 54001 for one that is too deep, 53200 when memory is short, and
 //! whatever expressions and the transaction say.
 
+mod aggregate;
+mod analyze;
+mod append;
+mod build;
+mod check;
+mod distinct;
+mod eval;
+mod fetch;
+mod filter;
+mod gather;
+mod group_table;
+mod hash_join;
+mod index_join;
+mod index_scan;
+mod join_output;
+mod limit;
+mod materialized;
+mod nested_loop_join;
+mod probe;
+mod project;
+mod seq_scan;
+mod sort;
+mod sort_key;
+mod top_n;
+mod values;
+
+pub use analyze::{OperatorStats, Stats, build_analyzed};
+pub use build::build;
+pub use check::{check_expr, check_exprs};
+pub use eval::{eval, eval_filter, eval_once};
+
 use crate::settings::EvalContext;
 use crate::txn::{LocalFuture, Transaction};
 use alloc::boxed::Box;
