@@ -35,7 +35,10 @@ impl Cut {
     pub(crate) fn arm(&self, immediate_exit: *mut u8) {
         // SAFETY: gettid has no preconditions.
         let thread = unsafe { libc::gettid() };
-        *self.lock() = Some(Target { thread, immediate_exit });
+        *self.lock() = Some(Target {
+            thread,
+            immediate_exit,
+        });
     }
 
     /// Called by the vCPU's thread before the run structure goes.

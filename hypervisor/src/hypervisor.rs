@@ -93,16 +93,26 @@ impl Hypervisor {
         let (reports, reported) = channel();
         forward(reported, wake.clone())?;
         let pools = Pools {
-            catalog: Arc::new(Region::new_huge((topology.catalog_pool_mib as usize) << 20)?),
+            catalog: Arc::new(Region::new_huge(
+                (topology.catalog_pool_mib as usize) << 20,
+            )?),
             data: Arc::new(Region::new_huge((topology.data_pool_mib as usize) << 20)?),
             announce: Arc::new(Region::new_huge(ANNOUNCE_SIZE)?),
         };
         let spare_vms = topology.spare_vms as usize;
         let mut supervisor = Supervisor::new(topology, codes, pools, clock, reports);
-        let mut builder = Builder { supervisor: &mut supervisor, host_links: Vec::new(), devices: Vec::new() };
+        let mut builder = Builder {
+            supervisor: &mut supervisor,
+            host_links: Vec::new(),
+            devices: Vec::new(),
+        };
         builder.add_functions()?;
         builder.add_links(volumes)?;
-        let Builder { host_links, devices, .. } = builder;
+        let Builder {
+            host_links,
+            devices,
+            ..
+        } = builder;
         let supervisor = Arc::new(Mutex::new(supervisor));
         let is_over = Arc::new(AtomicBool::new(false));
         let spares = backend.spares;
@@ -113,7 +123,10 @@ impl Hypervisor {
             is_over.clone(),
             spares.clone().map(|spares| (spares, spare_vms)),
         )?;
-        let threads = Mutex::new(Threads { supervisor: Some(thread), devices });
+        let threads = Mutex::new(Threads {
+            supervisor: Some(thread),
+            devices,
+        });
         Ok(Hypervisor {
             isolation: backend.isolation,
             tsc_hz: clock.tsc_hz,
@@ -140,7 +153,12 @@ impl Hypervisor {
     pub fn wait_ready(&self, limit: Duration) -> Result<(), Error> {
         let start = Instant::now();
         loop {
-            let late = self.lock().nodes.iter().find(|node| !node.is_ready()).map(|node| node.name.clone());
+            let late = self
+                .lock()
+                .nodes
+                .iter()
+                .find(|node| !node.is_ready())
+                .map(|node| node.name.clone());
             let Some(name) = late else {
                 return Ok(());
             };
@@ -159,12 +177,16 @@ impl Hypervisor {
     ///
     /// On the thread backend, where nothing can be cut off, it is asked to stop instead.
     pub fn kill(&self, name: &str) -> Result<(), Error> {
-        self.with_function(name, |supervisor, index| supervisor.cut(index, Reason::Killed))
+        self.with_function(name, |supervisor, index| {
+            supervisor.cut(index, Reason::Killed)
+        })
     }
 
     /// Asks a function to finish what it has begun, and replaces it.
     pub fn restart(&self, name: &str) -> Result<(), Error> {
-        self.with_function(name, |supervisor, index| supervisor.ask_to_stop(index, Reason::Restarted))
+        self.with_function(name, |supervisor, index| {
+            supervisor.ask_to_stop(index, Reason::Restarted)
+        })
     }
 
     /// Changes how long a function spins before it parks.
@@ -174,7 +196,11 @@ impl Hypervisor {
             let node = &mut supervisor.nodes[index];
             node.spin_ticks = ticks;
             if let Some(running) = &node.running {
-                running.pages.control().spin_ticks.store(ticks, Ordering::Relaxed);
+                running
+                    .pages
+                    .control()
+                    .spin_ticks
+                    .store(ticks, Ordering::Relaxed);
             }
             node.wake();
         })
@@ -184,7 +210,10 @@ impl Hypervisor {
     pub fn stats(&self) -> Stats {
         let (functions, catalog_pool, data_pool) = {
             let supervisor = self.lock();
-            let pools = (supervisor.catalog_pool.clone(), supervisor.data_pool.clone());
+            let pools = (
+                supervisor.catalog_pool.clone(),
+                supervisor.data_pool.clone(),
+            );
             (supervisor.snapshot(), pools.0, pools.1)
         };
         Stats {
@@ -233,14 +262,20 @@ impl Hypervisor {
         loop {
             let left = {
                 let supervisor = self.lock();
-                let left = supervisor.nodes.iter().find(|node| chosen(node) && node.running.is_some());
+                let left = supervisor
+                    .nodes
+                    .iter()
+                    .find(|node| chosen(node) && node.running.is_some());
                 left.map(|node| node.name.clone())
             };
             let Some(name) = left else {
                 return;
             };
             if start.elapsed() > limit {
-                tracing::error!(function = name, "a function does not stop and is left behind");
+                tracing::error!(
+                    function = name,
+                    "a function does not stop and is left behind"
+                );
                 return;
             }
             let _ = self.wake.send(Message::Turn);
@@ -248,7 +283,11 @@ impl Hypervisor {
         }
     }
 
-    fn with_function(&self, name: &str, act: impl FnOnce(&mut Supervisor, usize)) -> Result<(), Error> {
+    fn with_function(
+        &self,
+        name: &str,
+        act: impl FnOnce(&mut Supervisor, usize),
+    ) -> Result<(), Error> {
         if self.is_over.load(Ordering::Acquire) {
             return Err(Error::Stopped);
         }
@@ -260,7 +299,9 @@ impl Hypervisor {
     }
 
     fn lock(&self) -> MutexGuard<'_, Supervisor> {
-        self.supervisor.lock().unwrap_or_else(PoisonError::into_inner)
+        self.supervisor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -279,7 +320,11 @@ struct Backend {
 
 impl Backend {
     fn open(isolation: Isolation) -> Result<Backend, Error> {
-        let thread = Backend { isolation: Isolation::Thread, kvm: None, spares: None };
+        let thread = Backend {
+            isolation: Isolation::Thread,
+            kvm: None,
+            spares: None,
+        };
         if isolation == Isolation::Thread {
             return Ok(thread);
         }
@@ -288,7 +333,11 @@ impl Backend {
                 cut::install_handler()?;
                 let kvm = Arc::new(kvm);
                 let spares = Spares::new(kvm.clone())?;
-                Ok(Backend { isolation: Isolation::Kvm, kvm: Some(kvm), spares: Some(spares) })
+                Ok(Backend {
+                    isolation: Isolation::Kvm,
+                    kvm: Some(kvm),
+                    spares: Some(spares),
+                })
             }
             Err(error) if isolation == Isolation::Auto => {
                 tracing::warn!(%error, "functions run on host threads, without isolation");
@@ -303,9 +352,15 @@ impl Backend {
             let bare = spares.take(kvm)?;
             let tsc_hz = bare.tsc_hz()?;
             spares.give_back(bare);
-            return Ok(ClockSource { tsc_hz, cpu_features: kvm.cpu_features });
+            return Ok(ClockSource {
+                tsc_hz,
+                cpu_features: kvm.cpu_features,
+            });
         }
-        Ok(ClockSource { tsc_hz: measure_tsc(), cpu_features: host_cpu_features() })
+        Ok(ClockSource {
+            tsc_hz: measure_tsc(),
+            cpu_features: host_cpu_features(),
+        })
     }
 }
 
@@ -328,16 +383,25 @@ fn codes(
         if topology.spec(role).instances == 0 {
             continue;
         }
-        let missing = |what| Error::NoProgram { what, role: role.name() };
+        let missing = |what| Error::NoProgram {
+            what,
+            role: role.name(),
+        };
         let program = programs.iter().find(|program| program.role == role);
         let program = program.ok_or_else(|| missing("program"))?;
         let code = match (&backend.kvm, &backend.spares) {
             (Some(kvm), Some(spares)) => {
                 let bytes = program.image.ok_or_else(|| missing("image"))?;
                 let image = Arc::new(Image::load(role, bytes)?);
-                Code::Kvm { image, kvm: kvm.clone(), spares: spares.clone() }
+                Code::Kvm {
+                    image,
+                    kvm: kvm.clone(),
+                    spares: spares.clone(),
+                }
             }
-            _ => Code::Thread { entry: program.entry.ok_or_else(|| missing("thread entry"))? },
+            _ => Code::Thread {
+                entry: program.entry.ok_or_else(|| missing("thread entry"))?,
+            },
         };
         codes.insert(role, code);
     }
@@ -354,7 +418,10 @@ fn forward(reported: Receiver<Report>, wake: Sender<Message>) -> Result<(), Erro
             }
         }
     });
-    spawned.map(drop).map_err(|source| Error::Host { what: "a thread", source })
+    spawned.map(drop).map_err(|source| Error::Host {
+        what: "a thread",
+        source,
+    })
 }
 
 /// Starts the supervisor's thread.
@@ -391,8 +458,13 @@ fn supervise(
                 next = messages.try_recv().map_err(|_| RecvTimeoutError::Timeout);
             }
         }
+        let last = lock().take_events();
+        last.into_iter().for_each(&on_event);
     });
-    spawned.map_err(|source| Error::Host { what: "a thread", source })
+    spawned.map_err(|source| Error::Host {
+        what: "a thread",
+        source,
+    })
 }
 
 /// Lays out functions and links.
@@ -407,11 +479,21 @@ impl Builder<'_> {
         for role in [Role::Parse, Role::Execute, Role::Echo, Role::Storage] {
             let spec = self.supervisor.topology.spec(role).clone();
             for instance in 0..spec.instances {
-                let core = spec.cores.get(instance as usize % spec.cores.len().max(1)).copied();
+                let core = spec
+                    .cores
+                    .get(instance as usize % spec.cores.len().max(1))
+                    .copied();
                 let doorbell = EventFd::new(0).map_err(|_| host("an eventfd"))?;
                 let spin_ticks = spec.spin_us.ticks(self.supervisor.clock.tsc_hz);
                 let heap_size = (spec.heap_mib as usize) << 20;
-                let mut node = Node::new(role, instance, core, heap_size, spin_ticks, Arc::new(doorbell));
+                let mut node = Node::new(
+                    role,
+                    instance,
+                    core,
+                    heap_size,
+                    spin_ticks,
+                    Arc::new(doorbell),
+                );
                 let first_page = match role {
                     Role::Parse => Some(PARSE_ANNOUNCE_PAGE),
                     Role::Execute => Some(EXECUTE_ANNOUNCE_PAGE),
@@ -428,7 +510,11 @@ impl Builder<'_> {
     }
 
     fn add_links(&mut self, volumes: Option<Volumes>) -> Result<(), Error> {
-        let storage = self.supervisor.nodes.iter().position(|node| node.role == Role::Storage);
+        let storage = self
+            .supervisor
+            .nodes
+            .iter()
+            .position(|node| node.role == Role::Storage);
         for index in 0..self.supervisor.nodes.len() {
             match self.supervisor.nodes[index].role {
                 Role::Parse | Role::Echo => self.add_gateway_link(index)?,
@@ -456,8 +542,15 @@ impl Builder<'_> {
         let link = HostLink::new(role, instance, area.clone(), end.clone(), &node.doorbell)?;
         self.host_links.push(link);
         let name = format!("gateway-{}", node.name);
-        let driver = Place::Host { end, peer: Peer::Gateway, capacity: 0 };
-        let device = Place::Function { node: index, index: node.links.len() };
+        let driver = Place::Host {
+            end,
+            peer: Peer::Gateway,
+            capacity: 0,
+        };
+        let device = Place::Function {
+            node: index,
+            index: node.links.len(),
+        };
         self.push(Link::new(name, area, driver, device));
         Ok(())
     }
@@ -466,7 +559,10 @@ impl Builder<'_> {
         let area = Arc::new(Region::new_huge(LINK_SIZE)?);
         let nodes = &self.supervisor.nodes;
         let name = format!("{}-{}", nodes[driver].name, nodes[device].name);
-        let place = |node: usize| Place::Function { node, index: nodes[node].links.len() };
+        let place = |node: usize| Place::Function {
+            node,
+            index: nodes[node].links.len(),
+        };
         let link = Link::new(name, area, place(driver), place(device));
         self.push(link);
         Ok(())
@@ -486,8 +582,15 @@ impl Builder<'_> {
         let device = DeviceThread::start(name, disk, area.clone(), end.clone(), &node.doorbell)?;
         self.devices.push(device);
         let link_name = format!("{}-{name}", node.name);
-        let driver = Place::Function { node: storage, index: node.links.len() };
-        let device = Place::Host { end, peer, capacity };
+        let driver = Place::Function {
+            node: storage,
+            index: node.links.len(),
+        };
+        let device = Place::Host {
+            end,
+            peer,
+            capacity,
+        };
         self.push(Link::new(link_name, area, driver, device));
         Ok(())
     }

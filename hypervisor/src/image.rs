@@ -59,15 +59,25 @@ pub(crate) struct Image {
 impl Image {
     /// Checks an image and loads its read-only part.
     pub(crate) fn load(role: Role, bytes: &'static [u8]) -> Result<Image, Error> {
-        let bad = |problem: String| Error::Image { role: role.name(), problem };
+        let bad = |problem: String| Error::Image {
+            role: role.name(),
+            problem,
+        };
         let elf = Elf::parse(bytes).map_err(|error| bad(error.to_string()))?;
         if elf.header.e_machine != EM_X86_64 || !elf.is_64 || elf.header.e_type != ET_EXEC {
             return Err(bad("not a static x86-64 executable".into()));
         }
-        if elf.program_headers.iter().any(|header| matches!(header.p_type, PT_INTERP | PT_DYNAMIC)) {
+        if elf
+            .program_headers
+            .iter()
+            .any(|header| matches!(header.p_type, PT_INTERP | PT_DYNAMIC))
+        {
             return Err(bad("it wants a dynamic linker".into()));
         }
-        let loadable = elf.program_headers.iter().filter(|header| header.p_type == PT_LOAD);
+        let loadable = elf
+            .program_headers
+            .iter()
+            .filter(|header| header.p_type == PT_LOAD);
         let mut segments = Vec::new();
         for header in loadable.filter(|header| header.p_memsz > 0) {
             segments.push(segment(header, bytes.len()).map_err(bad)?);
@@ -75,33 +85,55 @@ impl Image {
         segments.sort_by_key(|segment| segment.pages.start);
         for pair in segments.windows(2) {
             if pair[0].pages.end > pair[1].pages.start {
-                return Err(bad(format!("two segments share the page at {:#x}", pair[1].pages.start)));
+                return Err(bad(format!(
+                    "two segments share the page at {:#x}",
+                    pair[1].pages.start
+                )));
             }
         }
         let is_entry = |segment: &&Segment| segment.pages.contains(&elf.entry);
         match segments.iter().find(is_entry) {
-            Some(Segment { rights: Rights::ReadExecute, .. }) => {}
+            Some(Segment {
+                rights: Rights::ReadExecute,
+                ..
+            }) => {}
             _ => return Err(bad(format!("the entry {:#x} is not executable", elf.entry))),
         }
         let shared = load_shared(&segments, bytes)?;
-        Ok(Image { bytes, entry: elf.entry, segments, shared })
+        Ok(Image {
+            bytes,
+            entry: elf.entry,
+            segments,
+            shared,
+        })
     }
 
     /// Copies the writable segments to their addresses in an instance's memory.
     pub(crate) fn write_data(&self, memory: &Region) {
-        for segment in self.segments.iter().filter(|segment| segment.rights == Rights::ReadWrite) {
-            memory.write(segment.pages.start as usize, &self.bytes[segment.file.clone()]);
+        for segment in self
+            .segments
+            .iter()
+            .filter(|segment| segment.rights == Rights::ReadWrite)
+        {
+            memory.write(
+                segment.pages.start as usize,
+                &self.bytes[segment.file.clone()],
+            );
         }
     }
 
     /// The address with the symbol it is in. Parses the image again: only a crash asks.
     pub(crate) fn locate(&self, address: u64) -> CodeAddress {
         let symbol = Elf::parse(self.bytes).ok().and_then(|elf| {
-            let functions = elf.syms.iter().filter(|symbol| symbol.st_type() == STT_FUNC);
+            let functions = elf
+                .syms
+                .iter()
+                .filter(|symbol| symbol.st_type() == STT_FUNC);
             let below = functions.filter(|symbol| symbol.st_value <= address);
             let nearest = below.max_by_key(|symbol| symbol.st_value)?;
             let offset = address - nearest.st_value;
-            if offset >= nearest.st_size.max(1) {
+            // A trap reports the address past its instruction, which may be the function's last.
+            if offset > nearest.st_size {
                 return None;
             }
             let name = elf.strtab.get_at(nearest.st_name)?;
@@ -123,14 +155,19 @@ fn segment(header: &ProgramHeader, file_size: usize) -> Result<Segment, String> 
     if !start.is_multiple_of(PAGE_SIZE as u64) {
         return problem("does not start at a page");
     }
-    let end = start.checked_add(header.p_memsz).filter(|end| *end <= IMAGE_END);
+    let end = start
+        .checked_add(header.p_memsz)
+        .filter(|end| *end <= IMAGE_END);
     let Some(end) = end.filter(|_| start >= IMAGE) else {
         return problem(&format!("is outside {IMAGE:#x}..{IMAGE_END:#x}"));
     };
     if header.p_filesz > header.p_memsz {
         return problem("has more bytes in the file than in memory");
     }
-    let file = header.p_offset.checked_add(header.p_filesz).map(|end| header.p_offset..end);
+    let file = header
+        .p_offset
+        .checked_add(header.p_filesz)
+        .map(|end| header.p_offset..end);
     match file.filter(|file| file.end <= file_size as u64) {
         Some(file) => Ok(Segment {
             pages: start..end.next_multiple_of(PAGE_SIZE as u64),
@@ -142,11 +179,21 @@ fn segment(header: &ProgramHeader, file_size: usize) -> Result<Segment, String> 
 }
 
 fn load_shared(segments: &[Segment], bytes: &[u8]) -> Result<Region, Error> {
-    let read_only = || segments.iter().filter(|segment| segment.rights != Rights::ReadWrite);
-    let end = read_only().map(|segment| segment.pages.end).max().unwrap_or(IMAGE);
+    let read_only = || {
+        segments
+            .iter()
+            .filter(|segment| segment.rights != Rights::ReadWrite)
+    };
+    let end = read_only()
+        .map(|segment| segment.pages.end)
+        .max()
+        .unwrap_or(IMAGE);
     let shared = Region::new_huge((end - IMAGE) as usize)?;
     for segment in read_only() {
-        shared.write((segment.pages.start - IMAGE) as usize, &bytes[segment.file.clone()]);
+        shared.write(
+            (segment.pages.start - IMAGE) as usize,
+            &bytes[segment.file.clone()],
+        );
     }
     shared.protect()?;
     Ok(shared)

@@ -40,11 +40,22 @@ impl Kvm {
         let cpuid = kvm_fd
             .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
             .map_err(kvm("KVM_GET_SUPPORTED_CPUID"))?;
-        let states = cpuid.as_slice().iter().find(|leaf| leaf.function == 0xd && leaf.index == 0);
+        let states = cpuid
+            .as_slice()
+            .iter()
+            .find(|leaf| leaf.function == 0xd && leaf.index == 0);
         let states = states.map_or(3, |leaf| u64::from(leaf.eax));
         let widest = [XCR0_AVX512, XCR0_AVX];
-        let xcr0 = widest.into_iter().find(|xcr0| states & xcr0 == *xcr0).unwrap_or(3);
-        Ok(Kvm { kvm: kvm_fd, cpu_features: cpu_features(&cpuid, xcr0), cpuid, xcr0 })
+        let xcr0 = widest
+            .into_iter()
+            .find(|xcr0| states & xcr0 == *xcr0)
+            .unwrap_or(3);
+        Ok(Kvm {
+            kvm: kvm_fd,
+            cpu_features: cpu_features(&cpuid, xcr0),
+            cpuid,
+            xcr0,
+        })
     }
 
     pub(crate) fn create_vm(&self) -> Result<VmFd, Error> {
@@ -61,7 +72,9 @@ impl Kvm {
 fn cpu_features(cpuid: &CpuId, xcr0: u64) -> u64 {
     let leaf = |function, index| {
         let leaves = cpuid.as_slice().iter();
-        leaves.clone().find(|leaf| leaf.function == function && leaf.index == index)
+        leaves
+            .clone()
+            .find(|leaf| leaf.function == function && leaf.index == index)
     };
     let basic = leaf(1, 0).map_or(0, |leaf| leaf.ecx);
     let (ebx, edx) = leaf(7, 0).map_or((0, 0), |leaf| (leaf.ebx, leaf.edx));

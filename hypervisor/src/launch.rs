@@ -23,7 +23,11 @@ use vmm_sys_util::eventfd::EventFd;
 #[derive(Clone)]
 pub(crate) enum Code {
     /// In a VM.
-    Kvm { image: Arc<Image>, kvm: Arc<Kvm>, spares: Arc<Spares> },
+    Kvm {
+        image: Arc<Image>,
+        kvm: Arc<Kvm>,
+        spares: Arc<Spares>,
+    },
     /// On a thread.
     Thread { entry: ThreadEntry },
 }
@@ -70,12 +74,23 @@ pub(crate) fn start(launch: Launch) -> Result<FunctionThread, Error> {
         run(launch, &thread_cut, &thread_id);
     });
     // Nobody joins it: its report is its end, and what it holds it drops itself.
-    spawned.map_err(|source| Error::Host { what: "a thread", source })?;
+    spawned.map_err(|source| Error::Host {
+        what: "a thread",
+        source,
+    })?;
     Ok(FunctionThread { id, cut })
 }
 
 fn run(launch: Launch, cut: &Cut, id: &AtomicI32) {
-    let Launch { code, pages, shared, doorbell, peers, counters, .. } = launch;
+    let Launch {
+        code,
+        pages,
+        shared,
+        doorbell,
+        peers,
+        counters,
+        ..
+    } = launch;
     if let Some(core) = launch.core {
         pin(core);
     }
@@ -83,12 +98,18 @@ fn run(launch: Launch, cut: &Cut, id: &AtomicI32) {
     let result = match code {
         Code::Thread { entry } => Ok(thread::run(entry, &pages, &doorbell, &peers, &counters)),
         Code::Kvm { image, kvm, spares } => {
-            let vm = spares.take(&kvm).and_then(|bare| Vm::new(bare, image, pages, shared, &peers));
+            let vm = spares
+                .take(&kvm)
+                .and_then(|bare| Vm::new(bare, image, pages, shared, &peers));
             vm.map(|vm| vcpu::run(machine.insert(vm), &doorbell, cut, &counters))
         }
     };
     id.store(0, Ordering::Release);
-    let report = Report { node: launch.node, generation: launch.generation, result };
+    let report = Report {
+        node: launch.node,
+        generation: launch.generation,
+        result,
+    };
     // A supervisor that is gone waits for no report.
     let _ = launch.reports.send(report);
     drop(machine);

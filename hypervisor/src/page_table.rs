@@ -82,7 +82,10 @@ pub(crate) struct PageTables<'a> {
 impl<'a> PageTables<'a> {
     /// Empty tables in zeroed memory, whose offsets are guest physical addresses.
     pub(crate) fn new(memory: &'a Region) -> PageTables<'a> {
-        PageTables { memory, free: TABLES + PAGE_SIZE as u64 }
+        PageTables {
+            memory,
+            free: TABLES + PAGE_SIZE as u64,
+        }
     }
 
     /// Maps `size` bytes at the virtual address to the physical one.
@@ -97,13 +100,19 @@ impl<'a> PageTables<'a> {
         let step = granule.size();
         assert!(address != 0, "address 0 is never mapped");
         assert!(
-            address.is_multiple_of(step) && physical.is_multiple_of(step) && size.is_multiple_of(step),
+            address.is_multiple_of(step)
+                && physical.is_multiple_of(step)
+                && size.is_multiple_of(step),
             "a mapping is whole pages: {address:#x} {physical:#x} {size:#x}"
         );
         assert!(physical >= TABLES_END, "a table is never mapped");
         let levels = if granule == Granule::Huge { 2 } else { 1 };
         let leaf = PRESENT | USER | ACCESSED | DIRTY | rights.bits();
-        let leaf = if granule == Granule::Huge { leaf | HUGE } else { leaf };
+        let leaf = if granule == Granule::Huge {
+            leaf | HUGE
+        } else {
+            leaf
+        };
         let (mut table, mut next_table_at) = (0, 0);
         for offset in (0..size).step_by(step as usize) {
             let address = address + offset;
@@ -204,7 +213,12 @@ mod tests {
             (0x10_2000, 0x10_2000, 1, Rights::ReadWrite),
             (0x10_3000, 0x3_4000_0000, 1, Rights::ReadWrite),
             (0x20_0000, 0x3_0000_0000, 700, Rights::ReadExecute),
-            (0x20_0000 + 700 * 4096, 0x3_0000_0000 + 700 * 4096, 3, Rights::Read),
+            (
+                0x20_0000 + 700 * 4096,
+                0x3_0000_0000 + 700 * 4096,
+                3,
+                Rights::Read,
+            ),
         ];
         let huge = [
             (0x400_0000, 0x400_0000, 600, Rights::ReadWrite),
@@ -212,16 +226,26 @@ mod tests {
             (0x20_0000_0000, 0x20_0000_0000, 2048, Rights::Read),
         ];
         for (address, physical, pages, rights) in small {
-            tables.map(address, physical, pages << 12, rights, Granule::Small).expect("maps");
+            tables
+                .map(address, physical, pages << 12, rights, Granule::Small)
+                .expect("maps");
         }
         for (address, physical, pages, rights) in huge {
-            tables.map(address, physical, pages << 21, rights, Granule::Huge).expect("maps");
+            tables
+                .map(address, physical, pages << 21, rights, Granule::Huge)
+                .expect("maps");
         }
         let ranges = small.map(|(a, p, n, r)| (a, p, n << 12, r)).into_iter();
-        let ranges: Vec<_> = ranges.chain(huge.map(|(a, p, n, r)| (a, p, n << 21, r))).collect();
+        let ranges: Vec<_> = ranges
+            .chain(huge.map(|(a, p, n, r)| (a, p, n << 21, r)))
+            .collect();
         let expected = |address: u64| {
-            let inside = |range: &&(u64, u64, u64, Rights)| (range.0..range.0 + range.2).contains(&address);
-            ranges.iter().find(inside).map(|range| (address - range.0 + range.1, range.3))
+            let inside =
+                |range: &&(u64, u64, u64, Rights)| (range.0..range.0 + range.2).contains(&address);
+            ranges
+                .iter()
+                .find(inside)
+                .map(|range| (address - range.0 + range.1, range.3))
         };
         let mut probes: Vec<u64> = vec![0, 0x1000, 0xf_f000, 0x3_4000_0000, 0x3_0000_0000];
         for range in &ranges {

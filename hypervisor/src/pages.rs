@@ -30,18 +30,25 @@ impl Pages {
     pub(crate) fn for_vm(heap_size: usize) -> Result<Pages, Error> {
         let region = Region::new(HEAP as usize + heap_size)?;
         region.advise_huge(HEAP as usize, heap_size);
-        Ok(Pages { region: Arc::new(region) })
+        Ok(Pages {
+            region: Arc::new(region),
+        })
     }
 
     /// Memory for a function on a thread.
     pub(crate) fn for_thread() -> Result<Pages, Error> {
         let region = Region::new(LOG as usize + LOG_SIZE)?;
-        Ok(Pages { region: Arc::new(region) })
+        Ok(Pages {
+            region: Arc::new(region),
+        })
     }
 
     /// Writes the boot page, before the function starts.
     pub(crate) fn write_boot(&self, boot: &BootPage) {
-        let to = self.region.at(BOOT as usize, size_of::<BootPage>()).cast::<BootPage>();
+        let to = self
+            .region
+            .at(BOOT as usize, size_of::<BootPage>())
+            .cast::<BootPage>();
         // SAFETY: inside the region, page-aligned, and the function does not run yet.
         unsafe { to.write(*boot) };
     }
@@ -121,5 +128,13 @@ impl Pages {
 /// Text that a function wrote, made safe for a terminal and a log file.
 pub(crate) fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\n' && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }

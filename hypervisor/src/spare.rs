@@ -18,11 +18,17 @@ impl Spares {
     /// No spares, and a maker that waits for [`Spares::keep`].
     pub(crate) fn new(kvm: Arc<Kvm>) -> Result<Arc<Spares>, Error> {
         let (order, orders) = channel();
-        let spares = Arc::new(Spares { ready: Mutex::default(), order: Mutex::new(Some(order)) });
+        let spares = Arc::new(Spares {
+            ready: Mutex::default(),
+            order: Mutex::new(Some(order)),
+        });
         let makers = spares.clone();
         let builder = std::thread::Builder::new().name("spare VMs".into());
         let spawned = builder.spawn(move || makers.make(&kvm, &orders));
-        spawned.map_err(|source| Error::Host { what: "a thread", source })?;
+        spawned.map_err(|source| Error::Host {
+            what: "a thread",
+            source,
+        })?;
         Ok(spares)
     }
 

@@ -32,7 +32,12 @@ pub(crate) fn run(
     peers: &[EventFd],
     counters: &Counters,
 ) -> Exit {
-    let context = Context { doorbell, peers, counters, code: Cell::new(exit_code::STOPPED) };
+    let context = Context {
+        doorbell,
+        peers,
+        counters,
+        code: Cell::new(exit_code::STOPPED),
+    };
     let platform = Platform {
         context: (&raw const context).cast_mut().cast::<c_void>(),
         ring: ring_peer,
@@ -47,7 +52,9 @@ pub(crate) fn run(
     });
     match catch_unwind(run) {
         Ok(()) => Exit::Code(context.code.get()),
-        Err(payload) => Exit::Unwound { message: message(payload.as_ref()) },
+        Err(payload) => Exit::Unwound {
+            message: message(payload.as_ref()),
+        },
     }
 }
 

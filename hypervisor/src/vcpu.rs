@@ -31,7 +31,11 @@ pub(crate) enum Exit {
     /// An exception, with CR2.
     Fault { rip: u64, cr2: u64 },
     /// An access that its memory slots forbid.
-    Violation { rip: u64, address: u64, is_write: bool },
+    Violation {
+        rip: u64,
+        address: u64,
+        is_write: bool,
+    },
     /// KVM gave up, or the processor state was refused.
     Internal { rip: u64, detail: String },
     /// Cut off as asked.
@@ -88,7 +92,10 @@ fn enter(vm: &mut Vm, counters: &Counters) -> Next {
         Err(error) => {
             count(&counters.exits_other);
             let detail = format!("KVM_RUN: {error}");
-            return Next::End(Exit::Internal { rip: rip(vm), detail });
+            return Next::End(Exit::Internal {
+                rip: rip(vm),
+                detail,
+            });
         }
     };
     let (address, is_write) = match exit {
@@ -113,12 +120,19 @@ fn enter(vm: &mut Vm, counters: &Counters) -> Next {
         other => {
             count(&counters.exits_other);
             let detail = format!("{other:?}");
-            return Next::End(Exit::Internal { rip: rip(vm), detail });
+            return Next::End(Exit::Internal {
+                rip: rip(vm),
+                detail,
+            });
         }
     };
     count(&counters.exits_other);
     let address = virtual_address(address);
-    Next::End(Exit::Violation { rip: rip(vm), address, is_write })
+    Next::End(Exit::Violation {
+        rip: rip(vm),
+        address,
+        is_write,
+    })
 }
 
 const PARK_PHYSICAL: u64 = DOORBELLS_PHYSICAL + (PARK - DOORBELLS);

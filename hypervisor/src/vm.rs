@@ -75,7 +75,8 @@ impl BareVm {
     pub(crate) fn new(kvm_handle: &Kvm) -> Result<BareVm, Error> {
         let vm = kvm_handle.create_vm()?;
         let vcpu = vm.create_vcpu(0).map_err(kvm("KVM_CREATE_VCPU"))?;
-        vcpu.set_cpuid2(&kvm_handle.cpuid).map_err(kvm("KVM_SET_CPUID2"))?;
+        vcpu.set_cpuid2(&kvm_handle.cpuid)
+            .map_err(kvm("KVM_SET_CPUID2"))?;
         let mut xcrs = vcpu.get_xcrs().map_err(kvm("KVM_GET_XCRS"))?;
         xcrs.nr_xcrs = 1;
         xcrs.xcrs[0].xcr = 0;
@@ -103,12 +104,20 @@ impl Vm {
         doorbells: &[EventFd],
     ) -> Result<Vm, Error> {
         let BareVm { vcpu, vm } = bare;
-        let machine = Vm { vcpu, vm, pages, _image: image, _shared: shared };
+        let machine = Vm {
+            vcpu,
+            vm,
+            pages,
+            _image: image,
+            _shared: shared,
+        };
         machine.build_tables()?;
         machine.add_slots()?;
         for (link, doorbell) in doorbells.iter().enumerate() {
             let register = IoEventAddress::Mmio(DOORBELLS_PHYSICAL + 4 * link as u64);
-            let result = machine.vm.register_ioevent(doorbell, &register, NoDatamatch);
+            let result = machine
+                .vm
+                .register_ioevent(doorbell, &register, NoDatamatch);
             result.map_err(kvm("KVM_IOEVENTFD"))?;
         }
         let registers = kvm_regs {
@@ -118,28 +127,53 @@ impl Vm {
             rdi: BOOT,
             ..kvm_regs::default()
         };
-        machine.vcpu.set_regs(&registers).map_err(kvm("KVM_SET_REGS"))?;
+        machine
+            .vcpu
+            .set_regs(&registers)
+            .map_err(kvm("KVM_SET_REGS"))?;
         Ok(machine)
     }
 
     fn build_tables(&self) -> Result<(), Error> {
         let mut tables = PageTables::new(&self.pages.region);
         for (address, size, rights) in private_areas(&self.pages) {
-            let granule = if address == HEAP { Granule::Huge } else { Granule::Small };
+            let granule = if address == HEAP {
+                Granule::Huge
+            } else {
+                Granule::Small
+            };
             tables.map(address, address, size, rights, granule)?;
         }
         let page = PAGE_SIZE as u64;
-        tables.map(DOORBELLS, DOORBELLS_PHYSICAL, page, Rights::ReadWrite, Granule::Small)?;
+        tables.map(
+            DOORBELLS,
+            DOORBELLS_PHYSICAL,
+            page,
+            Rights::ReadWrite,
+            Granule::Small,
+        )?;
         for segment in &self._image.segments {
             let address = segment.pages.start;
             let physical = match segment.rights {
                 Rights::ReadWrite => address,
                 Rights::Read | Rights::ReadExecute => IMAGE_PHYSICAL + (address - IMAGE),
             };
-            tables.map(address, physical, segment.size(), segment.rights, Granule::Small)?;
+            tables.map(
+                address,
+                physical,
+                segment.size(),
+                segment.rights,
+                Granule::Small,
+            )?;
         }
         for area in &self._shared {
-            tables.map(area.address, area.address, area.size as u64, area.rights, area.granule)?;
+            tables.map(
+                area.address,
+                area.address,
+                area.size as u64,
+                area.rights,
+                area.granule,
+            )?;
         }
         Ok(())
     }
@@ -150,7 +184,14 @@ impl Vm {
         let image = &self._image.shared;
         self.add_slot(1, IMAGE_PHYSICAL, image, 0, image.size(), Rights::Read)?;
         for (slot, area) in (2..).zip(&self._shared) {
-            self.add_slot(slot, area.address, &area.region, area.offset, area.size, area.rights)?;
+            self.add_slot(
+                slot,
+                area.address,
+                &area.region,
+                area.offset,
+                area.size,
+                area.rights,
+            )?;
         }
         Ok(())
     }
@@ -169,7 +210,11 @@ impl Vm {
             guest_phys_addr: physical,
             memory_size: size as u64,
             userspace_addr: region.at(offset, size).addr() as u64,
-            flags: if rights == Rights::ReadWrite { 0 } else { KVM_MEM_READONLY },
+            flags: if rights == Rights::ReadWrite {
+                0
+            } else {
+                KVM_MEM_READONLY
+            },
         };
         // SAFETY: the range is inside a region that the VM holds (invariant 2), so it stays mapped
         // as long as the VM can touch it.
@@ -210,7 +255,13 @@ fn set_system_registers(vcpu: &VcpuFd) -> Result<(), Error> {
         unusable: 0,
         padding: 0,
     };
-    let data = kvm_segment { selector: 0x2b, type_: 3, l: 0, db: 1, ..code };
+    let data = kvm_segment {
+        selector: 0x2b,
+        type_: 3,
+        l: 0,
+        db: 1,
+        ..code
+    };
     system.cs = code;
     (system.ds, system.es, system.fs) = (data, data, data);
     (system.gs, system.ss) = (data, data);
@@ -241,7 +292,8 @@ fn align_clock(vcpu: &VcpuFd) {
         addr: (&raw const offset).addr() as u64,
     };
     // SAFETY: a valid attribute whose value is a u64 that the call reads.
-    let result = unsafe { libc::ioctl(vcpu.as_raw_fd(), KVM_SET_DEVICE_ATTR, &raw const attribute) };
+    let result =
+        unsafe { libc::ioctl(vcpu.as_raw_fd(), KVM_SET_DEVICE_ATTR, &raw const attribute) };
     if result != 0 {
         tracing::debug!(error = %std::io::Error::last_os_error(), "no TSC offset");
     }

@@ -17,7 +17,10 @@ pub(crate) struct Adaptive {
 
 impl Adaptive {
     pub(crate) fn new() -> Adaptive {
-        Adaptive { budget: BUDGET_MIN, sleeps: 0 }
+        Adaptive {
+            budget: BUDGET_MIN,
+            sleeps: 0,
+        }
     }
 
     /// Spins until `has_work` or the budget is spent. True if there is work.
@@ -39,7 +42,11 @@ impl Adaptive {
             std::hint::spin_loop();
         }
         let half = self.budget / 2;
-        self.budget = if half < BUDGET_MIN { Duration::ZERO } else { half };
+        self.budget = if half < BUDGET_MIN {
+            Duration::ZERO
+        } else {
+            half
+        };
         false
     }
 }

@@ -66,8 +66,15 @@ impl DeviceThread {
         };
         let builder = std::thread::Builder::new().name(format!("disk {name}"));
         let thread = builder.spawn(move || device.run());
-        let thread = thread.map_err(|source| Error::Host { what: "a thread", source })?;
-        Ok(DeviceThread { stop, end, thread: Some(thread) })
+        let thread = thread.map_err(|source| Error::Host {
+            what: "a thread",
+            source,
+        })?;
+        Ok(DeviceThread {
+            stop,
+            end,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -136,8 +143,10 @@ impl Device {
 
     fn has_work(&self) -> bool {
         let available = self.queue.as_ref().map(|queue| (queue, queue.next_avail()));
-        let available = available.map(|(queue, next)| (queue.avail_idx(&self.memory, Ordering::Acquire), next));
-        matches!(available, Some((Ok(index), next)) if index.0 != next) || self.end.epoch() != self.epoch
+        let available =
+            available.map(|(queue, next)| (queue.avail_idx(&self.memory, Ordering::Acquire), next));
+        matches!(available, Some((Ok(index), next)) if index.0 != next)
+            || self.end.epoch() != self.epoch
     }
 
     /// Serves what is available. True if there was anything.
@@ -147,7 +156,9 @@ impl Device {
         };
         let mut flushes = Vec::new();
         let mut served = false;
-        let available = queue.iter(&self.memory).map_err(|error| error.to_string())?;
+        let available = queue
+            .iter(&self.memory)
+            .map_err(|error| error.to_string())?;
         let chains: Vec<_> = available
             .map(|chain| (chain.head_index(), Chain::read(&self.memory, chain)))
             .collect();
@@ -171,7 +182,13 @@ impl Device {
     }
 
     /// Answers a request, with `length` bytes read, and rings the function if it wants that.
-    fn finish(&mut self, head: u16, chain: &Chain, status: BlockStatus, length: u32) -> Result<(), String> {
+    fn finish(
+        &mut self,
+        head: u16,
+        chain: &Chain,
+        status: BlockStatus,
+        length: u32,
+    ) -> Result<(), String> {
         chain.write_status(&self.memory, status)?;
         let Some(queue) = &mut self.queue else {
             return Ok(());
@@ -196,7 +213,11 @@ impl Device {
         if self.has_work() {
             return;
         }
-        let mut poll = libc::pollfd { fd: self.end.bell().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd {
+            fd: self.end.bell().as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
         // SAFETY: one valid pollfd.
         let result = unsafe { libc::poll(&mut poll, 1, -1) };
         if result < 0 {
@@ -229,12 +250,15 @@ fn guest_memory(area: &Arc<Region>) -> Result<GuestMemoryMmap, Error> {
         what: "a block device's memory",
         source: io::Error::other(error.to_string()),
     };
-    let builder = MmapRegionBuilder::new(area.size()).with_mmap_prot(protection).with_mmap_flags(flags);
+    let builder = MmapRegionBuilder::new(area.size())
+        .with_mmap_prot(protection)
+        .with_mmap_flags(flags);
     // SAFETY: the mapping is `area`'s, page-aligned, of that size and those rights; the device holds
     // the area as long as this view, which does not unmap what it did not map.
     let region = unsafe { builder.with_raw_mmap_pointer(area.start()) };
     let region = region.build().map_err(|error| invalid(&error))?;
-    let region = GuestRegionMmap::new(region, GuestAddress(0)).ok_or_else(|| invalid(&"its address"))?;
+    let region =
+        GuestRegionMmap::new(region, GuestAddress(0)).ok_or_else(|| invalid(&"its address"))?;
     GuestMemoryMmap::from_regions(vec![region]).map_err(|error| invalid(&error))
 }
 

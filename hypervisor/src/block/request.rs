@@ -39,7 +39,9 @@ impl Chain {
             return Err("a status that cannot be written".into());
         }
         let mut bytes = [0; HEADER_SIZE];
-        memory.read_slice(&mut bytes, header.addr()).map_err(|error| error.to_string())?;
+        memory
+            .read_slice(&mut bytes, header.addr())
+            .map_err(|error| error.to_string())?;
         let mut code = [0; 4];
         code.copy_from_slice(&bytes[..4]);
         let mut sector = [0; 8];
@@ -56,8 +58,14 @@ impl Chain {
         self.code == request_type::FLUSH
     }
 
-    pub(crate) fn write_status(&self, memory: &GuestMemoryMmap, status: BlockStatus) -> Result<(), String> {
-        memory.write_slice(&[status as u8], self.status).map_err(|error| error.to_string())
+    pub(crate) fn write_status(
+        &self,
+        memory: &GuestMemoryMmap,
+        status: BlockStatus,
+    ) -> Result<(), String> {
+        memory
+            .write_slice(&[status as u8], self.status)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -99,7 +107,12 @@ pub(crate) fn serve(
     }
 }
 
-fn discard(memory: &GuestMemoryMmap, address: GuestAddress, length: u32, disk: &mut dyn Disk) -> BlockStatus {
+fn discard(
+    memory: &GuestMemoryMmap,
+    address: GuestAddress,
+    length: u32,
+    disk: &mut dyn Disk,
+) -> BlockStatus {
     let mut sector = [0; 8];
     let mut sectors = [0; 4];
     let read = memory
@@ -110,7 +123,9 @@ fn discard(memory: &GuestMemoryMmap, address: GuestAddress, length: u32, disk: &
     }
     let (sector, sectors) = (u64::from_le_bytes(sector), u32::from_le_bytes(sectors));
     let length = u64::from(sectors) * SECTOR_SIZE as u64;
-    let Some(end) = sector.checked_mul(SECTOR_SIZE as u64).and_then(|offset| offset.checked_add(length))
+    let Some(end) = sector
+        .checked_mul(SECTOR_SIZE as u64)
+        .and_then(|offset| offset.checked_add(length))
     else {
         return BlockStatus::IoErr;
     };

@@ -30,7 +30,11 @@ pub(crate) enum Place {
     /// The function `node`, whose link `index` it is.
     Function { node: usize, index: usize },
     /// The host: the gateway or a block device.
-    Host { end: Arc<HostEnd>, peer: Peer, capacity: u64 },
+    Host {
+        end: Arc<HostEnd>,
+        peer: Peer,
+        capacity: u64,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,12 +68,23 @@ pub(crate) enum Progress {
 impl Link {
     /// A link that nobody uses yet; its memory is zero.
     pub(crate) fn new(name: String, area: Arc<Region>, driver: Place, device: Place) -> Link {
-        Link { name, area, driver, device, epoch: 1, state: LinkState::Clear }
+        Link {
+            name,
+            area,
+            driver,
+            device,
+            epoch: 1,
+            state: LinkState::Clear,
+        }
     }
 
     /// The end that is not the one given.
     pub(crate) fn other(&self, is_driver: bool) -> &Place {
-        if is_driver { &self.device } else { &self.driver }
+        if is_driver {
+            &self.device
+        } else {
+            &self.driver
+        }
     }
 
     /// An end died or is about to be ended. Tells the other.
@@ -78,7 +93,10 @@ impl Link {
             return;
         }
         self.epoch += 1;
-        self.state = LinkState::Draining { since: Instant::now(), is_warned: false };
+        self.state = LinkState::Draining {
+            since: Instant::now(),
+            is_warned: false,
+        };
         for place in [&self.driver, &self.device] {
             set_epoch(place, nodes, self.epoch);
         }
@@ -86,9 +104,9 @@ impl Link {
 
     /// Whether the end of this function has let go of a link that is down.
     pub(crate) fn has_let_go(&self, node: usize, nodes: &[Node]) -> bool {
-        let mine = [&self.driver, &self.device].into_iter().find(
-            |place| matches!(place, Place::Function { node: at, .. } if *at == node),
-        );
+        let mine = [&self.driver, &self.device]
+            .into_iter()
+            .find(|place| matches!(place, Place::Function { node: at, .. } if *at == node));
         let is_down = !self.epoch.is_multiple_of(2);
         is_down && mine.is_none_or(|place| acknowledged(place, nodes, self.epoch))
     }
@@ -114,7 +132,10 @@ impl Link {
                 }
                 Some(Place::Host { .. }) => {
                     tracing::warn!(link = self.name, "the host has not let go of a link");
-                    self.state = LinkState::Draining { since: Instant::now(), is_warned: true };
+                    self.state = LinkState::Draining {
+                        since: Instant::now(),
+                        is_warned: true,
+                    };
                     return Progress::Moving;
                 }
             }
@@ -142,20 +163,24 @@ impl Link {
             return None;
         }
         let fault = self.epoch.wrapping_add(1);
-        let reported = [&self.driver, &self.device].into_iter().any(|place| match place {
-            Place::Host { end, .. } => end.fault() == fault,
-            Place::Function { node, index } => nodes[*node]
-                .running
-                .as_ref()
-                .is_some_and(|running| running.pages.link_fault(*index) == fault),
-        });
+        let reported = [&self.driver, &self.device]
+            .into_iter()
+            .any(|place| match place {
+                Place::Host { end, .. } => end.fault() == fault,
+                Place::Function { node, index } => nodes[*node]
+                    .running
+                    .as_ref()
+                    .is_some_and(|running| running.pages.link_fault(*index) == fault),
+            });
         if !reported {
             return None;
         }
-        let functions = [&self.driver, &self.device].into_iter().filter_map(|place| match place {
-            Place::Function { node, .. } => Some(*node),
-            Place::Host { .. } => None,
-        });
+        let functions = [&self.driver, &self.device]
+            .into_iter()
+            .filter_map(|place| match place {
+                Place::Function { node, .. } => Some(*node),
+                Place::Host { .. } => None,
+            });
         functions.min_by_key(|node| nodes[*node].role == vireo_abi::boot::Role::Storage)
     }
 }

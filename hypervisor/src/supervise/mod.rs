@@ -137,7 +137,9 @@ impl Supervisor {
     /// The function of this name.
     pub(crate) fn find(&self, name: &str) -> Result<usize, Error> {
         let found = self.nodes.iter().position(|node| node.name == name);
-        found.ok_or_else(|| Error::NoFunction { name: name.to_owned() })
+        found.ok_or_else(|| Error::NoFunction {
+            name: name.to_owned(),
+        })
     }
 
     /// Ends a function without its help.
@@ -154,7 +156,11 @@ impl Supervisor {
 
     /// A function's thread has ended.
     pub(crate) fn ended(&mut self, report: Report) {
-        let Report { node: index, generation, result } = report;
+        let Report {
+            node: index,
+            generation,
+            result,
+        } = report;
         if self.nodes[index].generation != generation {
             return;
         }
@@ -166,7 +172,9 @@ impl Supervisor {
         let decided = running.ending.map(|ending| ending.reason);
         let reason = match result {
             Ok(exit) => self.reason(role, exit, decided, || running.pages.panic_message()),
-            Err(error) => Reason::StartFailed { error: error.to_string() },
+            Err(error) => Reason::StartFailed {
+                error: error.to_string(),
+            },
         };
         let node = &mut self.nodes[index];
         if reason.is_crash() {
@@ -179,7 +187,11 @@ impl Supervisor {
             announce.clear(*offset, PAGE_SIZE);
         }
         let instance = node.instance;
-        self.events.push(Event::FunctionDown { role, instance, reason });
+        self.events.push(Event::FunctionDown {
+            role,
+            instance,
+            reason,
+        });
         self.take_links_down(index);
         if role == Role::Storage && !self.is_stopping {
             self.pools_are_stale = true;
@@ -199,24 +211,41 @@ impl Supervisor {
     ) -> Reason {
         let locate = |address| self.locate(role, address);
         match exit {
-            Exit::Fault { rip, cr2 } => Reason::Fault { at: locate(rip), cr2 },
-            Exit::Violation { rip, address, is_write } => {
-                Reason::IsolationViolation { at: locate(rip), address, is_write }
-            }
-            Exit::Internal { rip, detail } => Reason::InternalError { at: locate(rip), detail },
+            Exit::Fault { rip, cr2 } => Reason::Fault {
+                at: locate(rip),
+                cr2,
+            },
+            Exit::Violation {
+                rip,
+                address,
+                is_write,
+            } => Reason::IsolationViolation {
+                at: locate(rip),
+                address,
+                is_write,
+            },
+            Exit::Internal { rip, detail } => Reason::InternalError {
+                at: locate(rip),
+                detail,
+            },
             Exit::Unwound { message } => {
                 let written = panic_message();
-                Reason::Panicked { message: if written.is_empty() { message } else { written } }
+                Reason::Panicked {
+                    message: if written.is_empty() { message } else { written },
+                }
             }
-            Exit::Code(exit_code::PANICKED) => Reason::Panicked { message: panic_message() },
+            Exit::Code(exit_code::PANICKED) => Reason::Panicked {
+                message: panic_message(),
+            },
             Exit::Code(exit_code::STOPPED) if decided.is_some() => {
                 decided.expect("the guard looked")
             }
             Exit::Code(code) => Reason::Exited { code },
             Exit::Cut { rip } => match decided {
-                Some(Reason::Runaway { milliseconds, .. }) => {
-                    Reason::Runaway { at: locate(rip), milliseconds }
-                }
+                Some(Reason::Runaway { milliseconds, .. }) => Reason::Runaway {
+                    at: locate(rip),
+                    milliseconds,
+                },
                 Some(reason) => reason,
                 None => Reason::Killed,
             },
@@ -226,7 +255,10 @@ impl Supervisor {
     fn locate(&self, role: Role, address: u64) -> CodeAddress {
         match self.codes.get(&role) {
             Some(Code::Kvm { image, .. }) => Image::locate(image, address),
-            _ => CodeAddress { address, symbol: None },
+            _ => CodeAddress {
+                address,
+                symbol: None,
+            },
         }
     }
 
@@ -237,7 +269,10 @@ impl Supervisor {
         node.drain_log();
         if let Some(spent) = node.runaway(limit) {
             let milliseconds = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX);
-            let reason = Reason::Runaway { at: CodeAddress::default(), milliseconds };
+            let reason = Reason::Runaway {
+                at: CodeAddress::default(),
+                milliseconds,
+            };
             self.cut(index, reason);
             return true;
         }
@@ -246,7 +281,9 @@ impl Supervisor {
         };
         if let Some(ending) = &running.ending {
             if ending.cut_at.is_some_and(|at| Instant::now() >= at) {
-                let reason = Reason::Unresponsive { what: "it did not stop in time" };
+                let reason = Reason::Unresponsive {
+                    what: "it did not stop in time",
+                };
                 self.cut(index, reason);
             }
             return true;
@@ -260,7 +297,12 @@ impl Supervisor {
             let (role, instance, restarts) = (node.role, node.instance, node.restarts);
             let boot_us = node.boot_us;
             tracing::info!(function = node.name, restarts, boot_us, "a function is up");
-            self.events.push(Event::FunctionUp { role, instance, restarts, boot_us });
+            self.events.push(Event::FunctionUp {
+                role,
+                instance,
+                restarts,
+                boot_us,
+            });
         }
         true
     }
@@ -270,7 +312,9 @@ impl Supervisor {
             if let Some(index) = self.links[link].faulty(&self.nodes)
                 && self.nodes[index].is_alive()
             {
-                let reason = Reason::LinkFault { link: self.links[link].name.clone() };
+                let reason = Reason::LinkFault {
+                    link: self.links[link].name.clone(),
+                };
                 self.cut(index, reason);
             }
         }
@@ -286,7 +330,12 @@ impl Supervisor {
             Role::Execute => node.running.is_some() && !self.has_let_go_of_storage(index),
             Role::Echo => false,
         };
-        if self.nodes.iter().enumerate().any(|(index, node)| holds(index, node)) {
+        if self
+            .nodes
+            .iter()
+            .enumerate()
+            .any(|(index, node)| holds(index, node))
+        {
             return true;
         }
         for pool in [&self.catalog_pool, &self.data_pool] {
@@ -317,7 +366,9 @@ impl Supervisor {
                 Progress::Moving => is_moving = true,
                 Progress::Unresponsive(index) => {
                     is_moving = true;
-                    let reason = Reason::Unresponsive { what: "it holds on to a link that is down" };
+                    let reason = Reason::Unresponsive {
+                        what: "it holds on to a link that is down",
+                    };
                     self.cut(index, reason);
                 }
             }
@@ -347,7 +398,9 @@ impl Supervisor {
             }
             is_moving = true;
             if let Err(error) = self.start(index) {
-                let reason = Reason::StartFailed { error: error.to_string() };
+                let reason = Reason::StartFailed {
+                    error: error.to_string(),
+                };
                 let node = &mut self.nodes[index];
                 tracing::error!(function = node.name, %reason, "a function cannot be started");
                 node.note_end(reason, Duration::ZERO);
@@ -358,7 +411,10 @@ impl Supervisor {
 
     fn of_role(&self, role: Role) -> Vec<usize> {
         let nodes = self.nodes.iter().enumerate();
-        nodes.filter(|(_, node)| node.role == role).map(|(index, _)| index).collect()
+        nodes
+            .filter(|(_, node)| node.role == role)
+            .map(|(index, _)| index)
+            .collect()
     }
 
     fn write_clock(&mut self) {

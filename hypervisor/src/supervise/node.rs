@@ -106,11 +106,17 @@ impl Node {
 
     /// Whether it runs and nobody has decided that it shall end.
     pub(crate) fn is_alive(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| running.ending.is_none())
+        self.running
+            .as_ref()
+            .is_some_and(|running| running.ending.is_none())
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.is_alive() && self.running.as_ref().is_some_and(|running| running.is_ready)
+        self.is_alive()
+            && self
+                .running
+                .as_ref()
+                .is_some_and(|running| running.is_ready)
     }
 
     /// Rings the function so that it looks at its control page.
@@ -127,7 +133,12 @@ impl Node {
         running.thread.cut.request();
         match &mut running.ending {
             Some(ending) => ending.cut_at = None,
-            None => running.ending = Some(Ending { reason, cut_at: None }),
+            None => {
+                running.ending = Some(Ending {
+                    reason,
+                    cut_at: None,
+                })
+            }
         }
         self.wake();
     }
@@ -139,7 +150,10 @@ impl Node {
         };
         running.pages.control().stop.store(1, Ordering::Release);
         if running.ending.is_none() {
-            running.ending = Some(Ending { reason, cut_at: Some(Instant::now() + limit) });
+            running.ending = Some(Ending {
+                reason,
+                cut_at: Some(Instant::now() + limit),
+            });
         }
         self.wake();
     }
@@ -190,7 +204,9 @@ impl Node {
 
     /// CPU time since the loop last came round, if that is longer than `limit`.
     pub(crate) fn runaway(&mut self, limit: Duration) -> Option<Duration> {
-        let running = self.running.as_mut().filter(|running| running.ending.is_none())?;
+        let is_cut =
+            |running: &Running| matches!(&running.ending, Some(Ending { cut_at: None, .. }));
+        let running = self.running.as_mut().filter(|running| !is_cut(running))?;
         let count = running.pages.heartbeat();
         let is_parked = matches!(running.pages.state(), Some(State::Parked | State::Held));
         let cpu = thread_cpu(running.thread.id.load(Ordering::Acquire))?;
@@ -210,7 +226,10 @@ fn thread_cpu(thread: libc::pid_t) -> Option<Duration> {
     }
     // CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED of that thread: see clock_getcpuclockid(3).
     let clock = (!thread << 3) | 6;
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: a valid timespec; a clock that does not exist is an error.
     let result = unsafe { libc::clock_gettime(clock, &mut time) };
     (result == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))

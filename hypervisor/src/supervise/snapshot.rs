@@ -15,19 +15,25 @@ use vireo_abi::memory_map::{BOOT, CONTROL, HEAP, LOG, STACK, STATUS};
 impl Supervisor {
     /// Every function, parse first, storage last.
     pub(crate) fn snapshot(&self) -> Vec<FunctionStats> {
-        self.nodes.iter().map(|node| self.function_stats(node)).collect()
+        self.nodes
+            .iter()
+            .map(|node| self.function_stats(node))
+            .collect()
     }
 
     fn function_stats(&self, node: &Node) -> FunctionStats {
         let running = node.running.as_ref();
         let counter = |offset| running.map_or(0, |running| running.pages.counter(offset));
         let microseconds = |ticks: u64| {
-            u64::try_from(u128::from(ticks) * 1_000_000 / u128::from(self.clock.tsc_hz.max(1))).unwrap_or(u64::MAX)
+            u64::try_from(u128::from(ticks) * 1_000_000 / u128::from(self.clock.tsc_hz.max(1)))
+                .unwrap_or(u64::MAX)
         };
         let thread = running.map_or(0, |running| running.thread.id.load(Ordering::Acquire));
         let links = node.links.iter().enumerate();
         let queues: Vec<QueueStats> = links
-            .map(|(at, (link, is_driver))| self.queue_stats(node, at, &self.links[*link], *is_driver))
+            .map(|(at, (link, is_driver))| {
+                self.queue_stats(node, at, &self.links[*link], *is_driver)
+            })
             .collect();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &node.counters;
@@ -51,7 +57,12 @@ impl Supervisor {
             doorbells: queues.iter().map(|queue| queue.doorbells).sum(),
             queues,
             runs: load(&counters.runs),
-            exits: ExitStats { total: park + interrupted + other, park, interrupted, other },
+            exits: ExitStats {
+                total: park + interrupted + other,
+                park,
+                interrupted,
+                other,
+            },
             spin_us: microseconds(counter(offset_of!(StatusPage, spin_ticks))),
             park_us: microseconds(counter(offset_of!(StatusPage, park_ticks))),
             turns: counter(offset_of!(StatusPage, heartbeat)),
@@ -67,7 +78,9 @@ impl Supervisor {
 
     fn queue_stats(&self, node: &Node, at: usize, link: &Link, is_driver: bool) -> QueueStats {
         let field = |offset| {
-            node.running.as_ref().map_or(0, |running| running.pages.link_counter(at, offset))
+            node.running
+                .as_ref()
+                .map_or(0, |running| running.pages.link_counter(at, offset))
         };
         let (peer, peer_depth) = match link.other(is_driver) {
             Place::Function { node, .. } => (self.nodes[*node].name.clone(), 0),
@@ -99,21 +112,40 @@ impl Supervisor {
                     Rights::Read => "rodata",
                     Rights::ReadWrite => "data",
                 };
-                areas.push(area(name, segment.pages.start, segment.size(), segment.rights));
+                areas.push(area(
+                    name,
+                    segment.pages.start,
+                    segment.size(),
+                    segment.rights,
+                ));
             }
             mapped = areas.iter().map(|area| area.size).sum();
         }
         for shared in &running.shared {
-            areas.push(area(shared.name, shared.address, shared.size as u64, shared.rights));
+            areas.push(area(
+                shared.name,
+                shared.address,
+                shared.size as u64,
+                shared.rights,
+            ));
         }
         areas.sort_by_key(|area| area.address);
         let resident = running.pages.region.resident() as u64;
-        MemoryStats { mapped: mapped.max(resident), resident, areas }
+        MemoryStats {
+            mapped: mapped.max(resident),
+            resident,
+            areas,
+        }
     }
 }
 
 fn area(name: &'static str, address: u64, size: u64, rights: Rights) -> AreaStats {
-    AreaStats { name, address, size, rights: rights.name() }
+    AreaStats {
+        name,
+        address,
+        size,
+        rights: rights.name(),
+    }
 }
 
 fn private_name(address: u64) -> &'static str {

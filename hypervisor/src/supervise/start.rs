@@ -12,7 +12,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use vireo_abi::boot::{Area, BOOT_MAGIC, BOOT_VERSION, BootPage, ControlPage, LinkEntry, Peer, Role};
+use vireo_abi::boot::{
+    Area, BOOT_MAGIC, BOOT_VERSION, BootPage, ControlPage, LinkEntry, Peer, Role,
+};
 use vireo_abi::memory_map::{
     ANNOUNCE, ANNOUNCE_SIZE, BOOT, CATALOG_POOL, CONTROL, DATA_POOL, DOORBELLS, HEAP, LINK_SIZE,
     LINKS, LINKS_MAX, LOG, LOG_SIZE, PAGE_SIZE, STATUS,
@@ -30,14 +32,22 @@ impl ClockSource {
     /// Writes a reading of the clock into a control page.
     pub(crate) fn write(&self, control: &ControlPage) {
         let sequence = control.clock_sequence.load(Ordering::Relaxed);
-        control.clock_sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
+        control
+            .clock_sequence
+            .store(sequence.wrapping_add(1), Ordering::Relaxed);
         // A reader that sees a part of the new reading sees the odd number.
         fence(Ordering::Release);
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         control.clock_tsc.store(tsc(), Ordering::Relaxed);
-        control.clock_unix_us.store(unix.as_micros() as u64, Ordering::Relaxed);
+        control
+            .clock_unix_us
+            .store(unix.as_micros() as u64, Ordering::Relaxed);
         // Pairs with the reader's Acquire load of the even number.
-        control.clock_sequence.store(sequence.wrapping_add(2), Ordering::Release);
+        control
+            .clock_sequence
+            .store(sequence.wrapping_add(2), Ordering::Release);
     }
 }
 
@@ -71,7 +81,10 @@ impl Supervisor {
         let links = node.links.iter().map(|(link, _)| &self.links[*link]);
         let first_epochs: Vec<u32> = links.map(|link| link.epoch).collect();
         let all_down = first_epochs.iter().all(|epoch| !epoch.is_multiple_of(2));
-        assert!(all_down, "the links of a function that does not run are down");
+        assert!(
+            all_down,
+            "the links of a function that does not run are down"
+        );
         let control = pages.control();
         control.spin_ticks.store(node.spin_ticks, Ordering::Relaxed);
         for (epoch, first) in control.link_epoch.iter().zip(&first_epochs) {
@@ -155,7 +168,12 @@ impl Supervisor {
             areas.push(whole("announce", &self.announce, ANNOUNCE, Rights::Read));
         }
         if let Some(rights) = catalog {
-            areas.push(whole("catalog_pool", &self.catalog_pool, CATALOG_POOL, rights));
+            areas.push(whole(
+                "catalog_pool",
+                &self.catalog_pool,
+                CATALOG_POOL,
+                rights,
+            ));
         }
         if let Some(rights) = data {
             areas.push(whole("data_pool", &self.data_pool, DATA_POOL, rights));
@@ -172,7 +190,11 @@ impl Supervisor {
     ) -> Result<BootPage, Error> {
         let node = &self.nodes[index];
         let own = |address: u64, size: usize| Area {
-            address: if is_vm { address } else { pages.region.at(address as usize, size).addr() as u64 },
+            address: if is_vm {
+                address
+            } else {
+                pages.region.at(address as usize, size).addr() as u64
+            },
             size: size as u64,
         };
         let theirs = |area: &SharedArea| Area {
@@ -183,7 +205,13 @@ impl Supervisor {
             },
             size: area.size as u64,
         };
-        let find = |name| shared.iter().find(|area| area.name == name).map(theirs).unwrap_or_default();
+        let find = |name| {
+            shared
+                .iter()
+                .find(|area| area.name == name)
+                .map(theirs)
+                .unwrap_or_default()
+        };
         let mut links = [LinkEntry::default(); LINKS_MAX];
         let areas = shared.iter().filter(|area| area.name == "link");
         for (at, ((link, is_driver), area)) in node.links.iter().zip(areas).enumerate() {
@@ -204,7 +232,11 @@ impl Supervisor {
             tsc_hz: self.clock.tsc_hz,
             cpu_features: self.clock.cpu_features,
             seed: random()?,
-            heap: if is_vm { own(HEAP, pages.region.size() - HEAP as usize) } else { none },
+            heap: if is_vm {
+                own(HEAP, pages.region.size() - HEAP as usize)
+            } else {
+                none
+            },
             log: own(LOG, LOG_SIZE),
             catalog_pool: find("catalog_pool"),
             data_pool: find("data_pool"),
@@ -233,21 +265,33 @@ impl Supervisor {
                 (kind, peer.instance, 0)
             }
         };
-        LinkEntry { peer: peer as u32, instance, capacity, ..LinkEntry::default() }
+        LinkEntry {
+            peer: peer as u32,
+            instance,
+            capacity,
+            ..LinkEntry::default()
+        }
     }
 
     fn peer_doorbells(&self, index: usize) -> Result<Vec<EventFd>, Error> {
         let links = self.nodes[index].links.iter();
-        let doorbells = links.map(|(link, is_driver)| match self.links[*link].other(*is_driver) {
-            Place::Host { end, .. } => end.bell().try_clone(),
-            Place::Function { node, .. } => self.nodes[*node].doorbell.try_clone(),
-        });
-        doorbells.map(|doorbell| doorbell.map_err(|_| host("an eventfd"))).collect()
+        let doorbells = links.map(
+            |(link, is_driver)| match self.links[*link].other(*is_driver) {
+                Place::Host { end, .. } => end.bell().try_clone(),
+                Place::Function { node, .. } => self.nodes[*node].doorbell.try_clone(),
+            },
+        );
+        doorbells
+            .map(|doorbell| doorbell.map_err(|_| host("an eventfd")))
+            .collect()
     }
 }
 
 fn own_page(address: u64) -> Area {
-    Area { address, size: PAGE_SIZE as u64 }
+    Area {
+        address,
+        size: PAGE_SIZE as u64,
+    }
 }
 
 fn random() -> Result<[u64; 4], Error> {
@@ -255,7 +299,10 @@ fn random() -> Result<[u64; 4], Error> {
     // SAFETY: the buffer is valid for its length.
     let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
     if got != bytes.len() as isize {
-        return Err(Error::Host { what: "randomness", source: io::Error::last_os_error() });
+        return Err(Error::Host {
+            what: "randomness",
+            source: io::Error::last_os_error(),
+        });
     }
     let mut words = [0; 4];
     for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {

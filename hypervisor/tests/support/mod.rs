@@ -25,12 +25,14 @@ impl Code {
 
     /// mov dword [address], value
     pub fn store(self, address: u64, value: u32) -> Code {
-        self.absolute(&[0xc7, 0x04, 0x25], address).bytes(&value.to_le_bytes())
+        self.absolute(&[0xc7, 0x04, 0x25], address)
+            .bytes(&value.to_le_bytes())
     }
 
     /// mov eax, [from]; mov [to], eax
     pub fn copy(self, from: u64, to: u64) -> Code {
-        self.absolute(&[0x8b, 0x04, 0x25], from).absolute(&[0x89, 0x04, 0x25], to)
+        self.absolute(&[0x8b, 0x04, 0x25], from)
+            .absolute(&[0x89, 0x04, 0x25], to)
     }
 
     /// inc qword [address]
@@ -40,17 +42,24 @@ impl Code {
 
     /// mov rax, address; mov dword [rax], value
     pub fn store_far(self, address: u64, value: u32) -> Code {
-        self.bytes(&[0x48, 0xb8]).bytes(&address.to_le_bytes()).bytes(&[0xc7, 0x00]).bytes(&value.to_le_bytes())
+        self.bytes(&[0x48, 0xb8])
+            .bytes(&address.to_le_bytes())
+            .bytes(&[0xc7, 0x00])
+            .bytes(&value.to_le_bytes())
     }
 
     /// mov rax, address; mov eax, [rax]
     pub fn load_far(self, address: u64) -> Code {
-        self.bytes(&[0x48, 0xb8]).bytes(&address.to_le_bytes()).bytes(&[0x8b, 0x00])
+        self.bytes(&[0x48, 0xb8])
+            .bytes(&address.to_le_bytes())
+            .bytes(&[0x8b, 0x00])
     }
 
     /// mov rax, address; jmp rax
     pub fn jump_far(self, address: u64) -> Code {
-        self.bytes(&[0x48, 0xb8]).bytes(&address.to_le_bytes()).bytes(&[0xff, 0xe0])
+        self.bytes(&[0x48, 0xb8])
+            .bytes(&address.to_le_bytes())
+            .bytes(&[0xff, 0xe0])
     }
 
     /// Jumps back to an offset in the code.
@@ -69,7 +78,9 @@ impl Code {
     pub fn stop_if_asked(self) -> Code {
         let stop = CONTROL + offset_of!(ControlPage, stop) as u64;
         // cmp dword [stop], 0; je over the store
-        self.absolute(&[0x83, 0x3c, 0x25], stop).bytes(&[0x00, 0x74, 11]).store(EXIT, 0)
+        self.absolute(&[0x83, 0x3c, 0x25], stop)
+            .bytes(&[0x00, 0x74, 11])
+            .store(EXIT, 0)
     }
 
     /// Acknowledges the first links.
@@ -127,7 +138,14 @@ pub fn image(code: &Code) -> &'static [u8] {
         let at = 64 + 56 * index;
         put(at, &1u32.to_le_bytes());
         put(at + 4, &flags.to_le_bytes());
-        let fields = [offset as u64, address, address, size as u64, size as u64, 4096];
+        let fields = [
+            offset as u64,
+            address,
+            address,
+            size as u64,
+            size as u64,
+            4096,
+        ];
         for (field, value) in fields.into_iter().enumerate() {
             put(at + 8 + 8 * field, &value.to_le_bytes());
         }
@@ -139,7 +157,10 @@ pub fn image(code: &Code) -> &'static [u8] {
     put(0x200 + 32, &IMAGE.to_le_bytes());
     put(0x200 + 40, &(code.0.len() as u64).to_le_bytes());
     put(0x300, b"\0main\0");
-    let sections = [(1, 2u32, 0x200u64, 48u64, 2u32, 24u64), (2, 3, 0x300, 6, 0, 0)];
+    let sections = [
+        (1, 2u32, 0x200u64, 48u64, 2u32, 24u64),
+        (2, 3, 0x300, 6, 0, 0),
+    ];
     for (index, kind, offset, size, link, entry) in sections {
         let at = 0x400 + 64 * index;
         put(at + 4, &kind.to_le_bytes());
@@ -159,7 +180,11 @@ pub const READ_ONLY: u64 = IMAGE + 0x1000;
 
 /// Whether KVM tests can run; says so if not.
 pub fn has_kvm() -> bool {
-    let usable = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
+    let usable = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+        .is_ok();
     if !usable {
         eprintln!("skipped: /dev/kvm cannot be used");
     }
@@ -168,8 +193,16 @@ pub fn has_kvm() -> bool {
 
 /// A small topology without functions.
 pub fn topology() -> Topology {
-    let mut topology = Topology { isolation: Isolation::Kvm, ..Topology::default() };
-    for spec in [&mut topology.parse, &mut topology.execute, &mut topology.storage, &mut topology.echo] {
+    let mut topology = Topology {
+        isolation: Isolation::Kvm,
+        ..Topology::default()
+    };
+    for spec in [
+        &mut topology.parse,
+        &mut topology.execute,
+        &mut topology.storage,
+        &mut topology.echo,
+    ] {
         spec.instances = 0;
         spec.heap_mib = 2;
     }
@@ -187,10 +220,15 @@ pub struct Machine {
 
 /// Starts images.
 pub fn start(topology: Topology, images: &[(Role, &Code)], volumes: Option<Volumes>) -> Machine {
-    let programs = images.iter().map(|(role, code)| Program { role: *role, image: Some(image(code)), entry: None });
+    let programs = images.iter().map(|(role, code)| Program {
+        role: *role,
+        image: Some(image(code)),
+        entry: None,
+    });
     let (sender, events) = channel();
     let handler = Box::new(move |event| drop(sender.send(event)));
-    let hypervisor = Hypervisor::start(topology, programs.collect(), volumes, handler).expect("starts");
+    let hypervisor =
+        Hypervisor::start(topology, programs.collect(), volumes, handler).expect("starts");
     Machine { hypervisor, events }
 }
 
@@ -212,7 +250,11 @@ impl Machine {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.events.recv_timeout(left).expect("the function comes up") {
+            match self
+                .events
+                .recv_timeout(left)
+                .expect("the function comes up")
+            {
                 Event::FunctionUp { role, boot_us, .. } if role == wanted => return boot_us,
                 _ => {}
             }
@@ -220,11 +262,18 @@ impl Machine {
     }
 
     pub fn ready(&self) {
-        self.hypervisor.wait_ready(Duration::from_secs(10)).expect("ready");
+        self.hypervisor
+            .wait_ready(Duration::from_secs(10))
+            .expect("ready");
     }
 
     pub fn restarts(&self, name: &str) -> u32 {
         let stats = self.hypervisor.stats();
-        stats.functions.iter().find(|function| function.name == name).expect("it is there").restarts
+        stats
+            .functions
+            .iter()
+            .find(|function| function.name == name)
+            .expect("it is there")
+            .restarts
     }
 }
