@@ -11,7 +11,7 @@
 //!  char(n)               as text, without the blanks at the end
 //!  interval              microseconds in all, a month of 30 days of 24 hours: 16 bytes as an int
 //!  uuid                  its bytes
-//!  numeric               see `types::numeric`
+//!  numeric               see `numeric`
 //! ```
 //!
 //! Invariants:
@@ -22,10 +22,13 @@
 //!
 //! A NULL's key in an index is the encoding with the row id behind it ([`encode_index`]): rows with a NULL never collide.
 
+mod numeric;
+
+use crate::types::compare::interval_span;
+use crate::types::text::trim_blanks;
 use alloc::format;
 use alloc::vec::Vec;
 use vireo_abi::chunk::{Values, Vector};
-use vireo_abi::datum::Interval;
 use vireo_abi::message::error::{SqlError, SqlResult, state};
 use vireo_abi::sql_type::{SqlType, TypeId};
 use vireo_abi::write_set::KEY_SIZE_MAX;
@@ -36,8 +39,6 @@ const NULL_FIRST: u8 = 0;
 const VALUE: u8 = 1;
 /// Before a NULL that sorts after all values; the order of indexes.
 pub(crate) const NULL_LAST: u8 = 2;
-
-const DAY_US: i128 = 86_400_000_000;
 
 /// The key of a row in its table's tree: the row id, big-endian. The value of an index entry is the same.
 pub fn row_id(id: u64) -> [u8; 8] {
@@ -150,22 +151,15 @@ fn encode_payload(ty: TypeId, column: &Vector, row: usize, out: &mut Vec<u8>) {
         Values::Float4(v) => out.extend_from_slice(&float4_bits(v[row]).to_be_bytes()),
         Values::Float8(v) => out.extend_from_slice(&float8_bits(v[row]).to_be_bytes()),
         Values::Interval(v) => {
-            out.extend_from_slice(&(interval_us(v[row]) ^ i128::MIN).to_be_bytes());
+            out.extend_from_slice(&(interval_span(v[row]) ^ i128::MIN).to_be_bytes());
         }
         Values::Uuid(v) => out.extend_from_slice(&v[row]),
         Values::Bytes(v) => match ty {
-            TypeId::Bpchar => escape(without_blanks(v.get(row)), out),
+            TypeId::Numeric => numeric::encode(v.get(row), out),
+            TypeId::Bpchar => escape(trim_blanks(v.get(row)), out),
             _ => escape(v.get(row), out),
         },
     }
-}
-
-fn without_blanks(bytes: &[u8]) -> &[u8] {
-    let length = bytes
-        .iter()
-        .rposition(|b| *b != b' ')
-        .map_or(0, |last| last + 1);
-    &bytes[..length]
 }
 
 fn float4_bits(x: f32) -> u32 {
@@ -194,12 +188,6 @@ fn float8_bits(x: f64) -> u64 {
     }
 }
 
-/// PostgreSQL's `interval_cmp_value`.
-fn interval_us(x: Interval) -> i128 {
-    let days = i128::from(x.months) * 30 + i128::from(x.days);
-    days * DAY_US + i128::from(x.micros)
-}
-
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     for (index, part) in bytes.split(|b| *b == 0).enumerate() {
         if index > 0 {
@@ -209,3 +197,6 @@ fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&[0, 0]);
 }
+
+#[cfg(test)]
+mod tests;
