@@ -207,6 +207,27 @@ pub struct PoolTooSmall {
     pub size: usize,
 }
 
+/// The memory of a pool, for its one writer.
+#[derive(Debug)]
+pub struct PoolArea {
+    start: *mut u8,
+    size: usize,
+}
+
+// SAFETY: whoever holds the area is the one writer, whichever thread it is on.
+unsafe impl Send for PoolArea {}
+
+impl PoolArea {
+    /// The memory at `start`.
+    ///
+    /// # Safety
+    /// `start..start + size` is mapped read-write and aligned to a page for as long as the process lives; no other writer
+    /// exists, and no reader uses what was published there before.
+    pub unsafe fn new(start: *mut u8, size: usize) -> PoolArea {
+        PoolArea { start, size }
+    }
+}
+
 /// A pool as its one writer sees it: who holds this owns the memory.
 #[derive(Debug)]
 pub struct PoolMemory {
@@ -227,16 +248,12 @@ impl PoolMemory {
     ///
     /// # Errors
     /// [`PoolTooSmall`] when header, table and a few frames do not fit.
-    ///
-    /// # Safety
-    /// `start..start + size` is mapped read-write and aligned to a page for as long as the process lives; no other writer
-    /// exists, and no reader uses what was published there before.
-    pub unsafe fn format(
-        start: *mut u8,
-        size: usize,
+    pub(crate) fn format(
+        area: PoolArea,
         first_page: u64,
         pages_max: u64,
     ) -> Result<PoolMemory, PoolTooSmall> {
+        let PoolArea { start, size } = area;
         // A table of at most an eighth of the pool: 128 times the frames that it can hold.
         let page_count = pages_max.min(size as u64 / 8 / 4).next_multiple_of(1024);
         let first_frame = 1 + page_count / 1024;
@@ -463,6 +480,7 @@ pub(crate) mod test_memory {
     pub(crate) fn pool(pages: usize, first_page: u64, pages_max: u64) -> PoolMemory {
         let (start, size) = memory(pages);
         // SAFETY: memory of its own, never freed.
-        unsafe { PoolMemory::format(start, size, first_page, pages_max) }.expect("large enough")
+        let area = unsafe { PoolArea::new(start, size) };
+        PoolMemory::format(area, first_page, pages_max).expect("large enough")
     }
 }

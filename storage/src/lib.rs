@@ -17,18 +17,27 @@ extern crate alloc;
 extern crate std;
 
 pub mod announce;
+pub mod block;
+mod checkpoint;
 mod crc;
 mod cursor;
+mod database;
 mod error;
 #[allow(unsafe_code)] // the one module that touches shared memory
 mod frame;
+mod lock;
+mod log;
 mod node;
 mod node_mut;
 mod overflow;
 pub mod page;
+mod recovery;
 mod snapshot;
 mod space;
+mod stage;
+mod superblock;
 mod tree;
+mod wal;
 
 pub use cursor::{Cursor, Leaf};
 pub use error::ReadError;
@@ -36,3 +45,4 @@ pub use frame::{AnnouncePage, PoolView};
 pub use node::{Entry, Value};
 pub use overflow::{Overflow, OverflowChunks};
 pub use snapshot::{Snapshot, Tree};
+pub use superblock::FormatError;

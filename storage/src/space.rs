@@ -17,7 +17,7 @@
 //! 3. A number that the durable checkpoint may name is not given out again.
 //! 4. Numbers are given from the bottom, so that the volume stays compact.
 //!
-//! What issues a page forever (snapshots, branches) will be a further holder in 2 and 3: `born` tells
+//! What keeps a page for long (snapshots, branches) will be a further holder in 2 and 3: `born` tells
 //! which of them can see a page.
 //!
 //! Fails with [`SpaceError`]: no frame, or no number left. Callers ask [`Store::room`] before they begin what must not
@@ -53,7 +53,8 @@ enum State {
     LiveClean,
     /// To be written by the next checkpoint that has it.
     LiveDirty,
-    Retired,
+    RetiredClean,
+    RetiredDirty,
     Limbo,
 }
 
@@ -275,7 +276,10 @@ impl Store {
         if self.memory.page(page).is_ok_and(|bytes| self.is_new(bytes)) {
             self.release_number(page, index);
         } else {
-            self.states[index] = State::Retired;
+            self.states[index] = match self.states[index] {
+                State::LiveDirty => State::RetiredDirty,
+                _ => State::RetiredClean,
+            };
             self.retired.push_back((self.retire_at, page));
         }
     }
@@ -335,24 +339,30 @@ impl Store {
                 }
             }
         }
-        // What was replaced since belongs to the state, and is on the volume only if an earlier checkpoint had it.
-        for &(at, page) in self
-            .retired
-            .iter()
-            .rev()
-            .take_while(|&&(at, _)| at > sequence)
-        {
-            debug_assert!(at > sequence);
-            if let Ok(bytes) = self.memory.page(page)
-                && (self.kept_epoch + 1..=epoch).contains(&page::born(bytes))
-                && page::kind(bytes) != Kind::Descriptor as u8
+        // What was replaced since belongs to the state.
+        for &(_, page) in self.retired.iter().rev().take_while(|&&(at, _)| at > sequence) {
+            let index = (page.0 - self.base) as usize;
+            if self.states[index] == State::RetiredDirty
+                && let Ok(bytes) = self.memory.page(page)
+                && page::born(bytes) <= epoch
             {
-                pages.push(page);
+                self.states[index] = State::RetiredClean;
+                if page::kind(bytes) != Kind::Descriptor as u8 {
+                    pages.push(page);
+                }
             }
         }
-        self.kept_epoch = epoch;
+        // The checkpoint's own list of staged trees is of the running epoch.
+        self.kept_epoch = self.epoch;
         pages.sort_unstable();
         pages
+    }
+
+    /// The page is written by the checkpoint that begins, though it is of the running epoch.
+    pub(crate) fn mark_clean(&mut self, page: PageId) {
+        let index = self.index(page);
+        assert!(self.states[index] == State::LiveDirty, "page {page} is not dirty");
+        self.states[index] = State::LiveClean;
     }
 
     /// Puts a page that recovery read into the pool: live, and on the volume. False if it was there already.

@@ -444,7 +444,7 @@ pub(crate) fn version(store: &Store, root: PageId, key: &[u8]) -> Result<u64, Re
 }
 
 /// Writes a large value, last page first, so that each knows the next.
-fn write_overflow(store: &mut Store, bytes: &[u8]) -> Result<Overflow, SpaceError> {
+pub(crate) fn write_overflow(store: &mut Store, bytes: &[u8]) -> Result<Overflow, SpaceError> {
     let mut next = 0;
     for chunk in bytes.chunks(DATA_SIZE).rev() {
         let page = store.allocate(Kind::Overflow, 0)?;
@@ -458,6 +458,11 @@ fn write_overflow(store: &mut Store, bytes: &[u8]) -> Result<Overflow, SpaceErro
         length: bytes.len() as u32,
         first: PageId(next),
     })
+}
+
+/// The page after an overflow page; 0 after the last.
+pub(crate) fn next_overflow(store: &Store, page: PageId) -> Result<PageId, ReadError> {
+    Ok(PageId(page::u64_at(store.page(page)?, HEADER_SIZE).unwrap_or(0)))
 }
 
 /// Gives the pages of a large value back.
@@ -484,16 +489,18 @@ pub(crate) fn free_overflow(store: &mut Store, value: Overflow) -> Result<(), Sp
 pub(crate) struct Drop {
     /// Pages still to be visited, each of them not yet retired.
     stack: Vec<PageId>,
-    /// A large value on its way out.
-    chain: Option<Overflow>,
+    /// Whether the large values stay: they belong to another tree now.
+    keeps_values: bool,
 }
 
 impl Drop {
     pub(crate) fn new(root: PageId) -> Drop {
-        Drop {
-            stack: alloc::vec![root],
-            chain: None,
-        }
+        Drop { stack: alloc::vec![root], keeps_values: false }
+    }
+
+    /// The tree's pages, but not its large values.
+    pub(crate) fn keeping_values(root: PageId) -> Drop {
+        Drop { stack: alloc::vec![root], keeps_values: true }
     }
 
     /// Visits at most `budget` pages. True if there are more.
@@ -507,7 +514,9 @@ impl Drop {
             for index in 0..node.count() {
                 if node.level() > 0 {
                     self.stack.push(node.child(index)?);
-                } else if let Value::Overflow(value) = node.entry(index)?.value {
+                } else if let Value::Overflow(value) = node.entry(index)?.value
+                    && !self.keeps_values
+                {
                     values.push(value);
                 }
             }
@@ -521,4 +530,4 @@ impl Drop {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
