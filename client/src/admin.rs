@@ -14,9 +14,11 @@ pub const SOCKET: &str = "admin.sock";
 
 async fn request(data: &Path, method: Method, path: &str) -> Result<Bytes, Error> {
     let socket = data.join(SOCKET);
-    let stream = UnixStream::connect(&socket).await.map_err(|error| Error::Admin {
-        message: format!("no server is running on {}: {error}", data.display()),
-    })?;
+    let stream = UnixStream::connect(&socket)
+        .await
+        .map_err(|error| Error::Admin {
+            message: format!("no server is running on {}: {error}", data.display()),
+        })?;
     let failed = |error: &dyn std::fmt::Display| Error::Admin {
         message: format!("the admin interface failed: {error}"),
     };
@@ -32,7 +34,12 @@ async fn request(data: &Path, method: Method, path: &str) -> Result<Bytes, Error
         .map_err(|e| failed(&e))?;
     let response = sender.send_request(request).await.map_err(|e| failed(&e))?;
     let status = response.status();
-    let body = response.into_body().collect().await.map_err(|e| failed(&e))?.to_bytes();
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .map_err(|e| failed(&e))?
+        .to_bytes();
     serving.abort();
     if status.is_success() {
         return Ok(body);
@@ -50,8 +57,9 @@ async fn request(data: &Path, method: Method, path: &str) -> Result<Bytes, Error
 /// [`Error::Admin`] when no server runs there or it fails.
 pub async fn topology(data: &Path) -> Result<Value, Error> {
     let body = request(data, Method::GET, "/topology").await?;
-    serde_json::from_slice(&body)
-        .map_err(|error| Error::Admin { message: format!("not JSON: {error}") })
+    serde_json::from_slice(&body).map_err(|error| Error::Admin {
+        message: format!("not JSON: {error}"),
+    })
 }
 
 /// Kills a function, as a crash would; the supervisor replaces it.
@@ -59,7 +67,9 @@ pub async fn topology(data: &Path) -> Result<Value, Error> {
 /// # Errors
 /// As [`topology`].
 pub async fn kill(data: &Path, name: &str) -> Result<(), Error> {
-    request(data, Method::POST, &format!("/function/{name}/kill")).await.map(drop)
+    request(data, Method::POST, &format!("/function/{name}/kill"))
+        .await
+        .map(drop)
 }
 
 /// Restarts a function: it finishes what it has begun first.
@@ -67,5 +77,7 @@ pub async fn kill(data: &Path, name: &str) -> Result<(), Error> {
 /// # Errors
 /// As [`topology`].
 pub async fn restart(data: &Path, name: &str) -> Result<(), Error> {
-    request(data, Method::POST, &format!("/function/{name}/restart")).await.map(drop)
+    request(data, Method::POST, &format!("/function/{name}/restart"))
+        .await
+        .map(drop)
 }

@@ -65,8 +65,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             parameters: BTreeMap::new(),
             process: (0, 0),
         };
-        let parameters =
-            [("user", user), ("database", database), ("application_name", "vireo")];
+        let parameters = [
+            ("user", user),
+            ("database", database),
+            ("application_name", "vireo"),
+        ];
         frontend::startup_message(parameters, &mut connection.output)?;
         connection.flush().await?;
         loop {
@@ -81,13 +84,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Message::NoticeResponse(_) => {}
                 Message::ErrorResponse(body) => {
-                    return Err(Error::Refused(ServerError::read(body.fields())?));
+                    return Err(Error::Refused(Box::new(ServerError::read(body.fields())?)));
                 }
                 Message::ReadyForQuery(_) => return Ok(connection),
                 Message::AuthenticationCleartextPassword
                 | Message::AuthenticationMd5Password(_)
                 | Message::AuthenticationSasl(_) => return Err(Error::Authentication),
-                _ => return Err(Error::Protocol { what: "during startup".into() }),
+                _ => {
+                    return Err(Error::Protocol {
+                        what: "during startup".into(),
+                    });
+                }
             }
         }
     }
@@ -120,12 +127,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(match self.message().await? {
                 Message::RowDescription(body) => Event::Columns(
                     body.fields()
-                        .map(|f| Ok(Column { name: f.name().to_string(), type_oid: f.type_oid() }))
+                        .map(|f| {
+                            Ok(Column {
+                                name: f.name().to_string(),
+                                type_oid: f.type_oid(),
+                            })
+                        })
                         .collect()?,
                 ),
                 Message::DataRow(body) => {
                     let buffer = body.buffer_bytes().clone();
-                    let values = body.ranges().map(|range| Ok(range.map(|r| buffer.slice(r))));
+                    let values = body
+                        .ranges()
+                        .map(|range| Ok(range.map(|r| buffer.slice(r))));
                     Event::Row(values.collect()?)
                 }
                 Message::CommandComplete(body) => Event::Complete(body.tag()?.to_string()),
@@ -142,7 +156,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.parameters.insert(name, value);
                     continue;
                 }
-                _ => return Err(Error::Protocol { what: "in the answers of a query".into() }),
+                _ => {
+                    return Err(Error::Protocol {
+                        what: "in the answers of a query".into(),
+                    });
+                }
             });
         }
     }

@@ -58,7 +58,7 @@ pub enum Error {
     Io(#[from] io::Error),
     /// The server refused the connection.
     #[error("{0}")]
-    Refused(ServerError),
+    Refused(Box<ServerError>),
     /// The server sent what the protocol does not allow here.
     #[error("unexpected message from the server: {what}")]
     Protocol {

@@ -21,7 +21,10 @@ impl Url {
     /// # Errors
     /// [`Error::Url`].
     pub fn parse(url: &str) -> Result<Url, Error> {
-        let bad = |why| Error::Url { url: url.to_string(), why };
+        let bad = |why| Error::Url {
+            url: url.to_string(),
+            why,
+        };
         let rest = url
             .strip_prefix("postgres://")
             .or_else(|| url.strip_prefix("postgresql://"))
@@ -79,8 +82,12 @@ mod tests {
     use super::*;
 
     fn check(url: &str, user: &str, host: &str, port: u16, database: &str) {
-        let expected =
-            Url { user: user.into(), host: host.into(), port, database: database.into() };
+        let expected = Url {
+            user: user.into(),
+            host: host.into(),
+            port,
+            database: database.into(),
+        };
         assert_eq!(Url::parse(url).expect("a good URL"), expected);
     }
 

@@ -50,7 +50,7 @@ where
         match editor.readline(&prompt) {
             Ok(line) => {
                 for input in splitter.line(&line) {
-                    // COPY FROM STDIN reads its data from the terminal, uneditied.
+                    // COPY FROM STDIN reads its data from the terminal, unedited.
                     let mut data = BufReader::new(std::io::stdin());
                     if !shell.input(input, &mut data).await? {
                         break 'lines;

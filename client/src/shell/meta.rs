@@ -29,7 +29,9 @@ where
     E: Write,
 {
     let command = command.trim_end_matches(';').trim();
-    let (name, argument) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    let (name, argument) = command
+        .split_once(char::is_whitespace)
+        .unwrap_or((command, ""));
     let argument = argument.trim();
     match name {
         "q" | "quit" => return Ok(false),
@@ -57,11 +59,21 @@ where
         "d" | "dt" => list_tables(shell).await?,
         "i" => return include(shell, argument).await,
         "conninfo" => {
-            let version = shell.connection.parameter("server_version").unwrap_or("?").to_string();
+            let version = shell
+                .connection
+                .parameter("server_version")
+                .unwrap_or("?")
+                .to_string();
             let process = shell.connection.process().0;
-            writeln!(shell.out, "Connected to server version {version}, process {process}.")?;
+            writeln!(
+                shell.out,
+                "Connected to server version {version}, process {process}."
+            )?;
         }
-        _ => fail(shell, &format!("invalid command \\{name}. Try \\? for help."))?,
+        _ => fail(
+            shell,
+            &format!("invalid command \\{name}. Try \\? for help."),
+        )?,
     }
     shell.out.flush()?;
     Ok(true)
@@ -151,7 +163,9 @@ where
 {
     let sql = "SELECT table_schema, table_name FROM information_schema.tables \
                WHERE table_schema = 'public' ORDER BY 1, 2";
-    let Some(found) = rows(shell, sql).await? else { return Ok(()) };
+    let Some(found) = rows(shell, sql).await? else {
+        return Ok(());
+    };
     if found.is_empty() {
         writeln!(shell.errors, "Did not find any relations.")?;
         return Ok(());
@@ -188,13 +202,20 @@ where
          is_nullable, column_default FROM information_schema.columns \
          WHERE table_schema = 'public' AND table_name = '{literal}' ORDER BY ordinal_position"
     );
-    let Some(columns) = rows(shell, &sql).await? else { return Ok(()) };
+    let Some(columns) = rows(shell, &sql).await? else {
+        return Ok(());
+    };
     if columns.is_empty() {
-        return fail(shell, &format!("Did not find any relation named \"{name}\"."));
+        return fail(
+            shell,
+            &format!("Did not find any relation named \"{name}\"."),
+        );
     }
     writeln!(shell.out, "Table \"public.{folded}\"")?;
     let table = Table {
-        names: ["Column", "Type", "Nullable", "Default"].map(String::from).to_vec(),
+        names: ["Column", "Type", "Nullable", "Default"]
+            .map(String::from)
+            .to_vec(),
         right: vec![false; 4],
         rows: columns.into_iter().map(describe_column).collect(),
     };
@@ -226,6 +247,15 @@ fn describe_column(row: Vec<Option<String>>) -> Vec<Option<String>> {
         }
         _ => name,
     };
-    let nullable = if get(5).as_deref() == Some("NO") { "not null" } else { "" };
-    vec![get(0), Some(shown), Some(nullable.to_string()), Some(get(6).unwrap_or_default())]
+    let nullable = if get(5).as_deref() == Some("NO") {
+        "not null"
+    } else {
+        ""
+    };
+    vec![
+        get(0),
+        Some(shown),
+        Some(nullable.to_string()),
+        Some(get(6).unwrap_or_default()),
+    ]
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How results are printed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Say how long each statement took.
     pub timing: bool,
@@ -23,19 +23,6 @@ pub struct Options {
     pub quiet: bool,
     /// Stop at the first error.
     pub stop_on_error: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            timing: false,
-            expanded: false,
-            tuples_only: false,
-            null: String::new(),
-            quiet: false,
-            stop_on_error: false,
-        }
-    }
 }
 
 /// A shell on a connection: statements in, text out.
@@ -52,7 +39,14 @@ pub struct Shell<S, O, E> {
 impl<S: AsyncRead + AsyncWrite + Unpin, O: Write, E: Write> Shell<S, O, E> {
     /// A shell that writes results to `out` and errors and notices to `errors`.
     pub fn new(connection: Connection<S>, out: O, errors: E, options: Options) -> Self {
-        Shell { connection, out, errors, options, status: b'I', has_failed: false }
+        Shell {
+            connection,
+            out,
+            errors,
+            options,
+            status: b'I',
+            has_failed: false,
+        }
     }
 
     /// Whether a statement or command has failed.
@@ -116,7 +110,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, O: Write, E: Write> Shell<S, O, E> {
             match self.connection.next().await? {
                 Event::Columns(columns) => {
                     table = Some(Table {
-                        right: columns.iter().map(|c| is_right_aligned(c.type_oid)).collect(),
+                        right: columns
+                            .iter()
+                            .map(|c| is_right_aligned(c.type_oid))
+                            .collect(),
                         names: columns.into_iter().map(|c| c.name).collect(),
                         rows: Vec::new(),
                     });
@@ -124,7 +121,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, O: Write, E: Write> Shell<S, O, E> {
                 Event::Row(values) => {
                     if let Some(table) = &mut table {
                         let text = |v: bytes::Bytes| String::from_utf8_lossy(&v).into_owned();
-                        table.rows.push(values.into_iter().map(|v| v.map(text)).collect());
+                        table
+                            .rows
+                            .push(values.into_iter().map(|v| v.map(text)).collect());
                     }
                 }
                 Event::Complete(tag) => self.complete(&tag, table.take())?,
@@ -211,9 +210,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, O: Write, E: Write> Shell<S, O, E> {
             writeln!(to, "{label}{line}")?;
             writeln!(to, "{}^", " ".repeat(label.len() + column))?;
         }
-        for (label, text) in
-            [("DETAIL", &error.detail), ("HINT", &error.hint), ("CONTEXT", &error.context)]
-        {
+        for (label, text) in [
+            ("DETAIL", &error.detail),
+            ("HINT", &error.hint),
+            ("CONTEXT", &error.context),
+        ] {
             if let Some(text) = text {
                 writeln!(to, "{label}:  {text}")?;
             }
@@ -230,7 +231,11 @@ fn place(sql: &str, position: usize) -> Option<(usize, &str, usize)> {
         let length = line.chars().count();
         if left <= length {
             use unicode_width::UnicodeWidthChar;
-            let column = line.chars().take(left).map(|c| c.width().unwrap_or(0)).sum();
+            let column = line
+                .chars()
+                .take(left)
+                .map(|c| c.width().unwrap_or(0))
+                .sum();
             return Some((number + 1, line.trim_end(), column));
         }
         left -= length + 1;

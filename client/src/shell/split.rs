@@ -15,7 +15,10 @@ pub enum Input {
 enum State {
     Plain,
     /// Inside quotes; with backslash escapes (`E'…'`) or without.
-    Quoted { quote: char, escapes: bool },
+    Quoted {
+        quote: char,
+        escapes: bool,
+    },
     /// Inside `$tag$ … $tag$`.
     Dollar(String),
     LineComment,
@@ -32,7 +35,11 @@ pub struct Splitter {
 
 impl Default for Splitter {
     fn default() -> Self {
-        Splitter { state: State::Plain, depth: 0, pending: String::new() }
+        Splitter {
+            state: State::Plain,
+            depth: 0,
+            pending: String::new(),
+        }
     }
 }
 
@@ -143,9 +150,17 @@ impl Splitter {
                 let before_that = at.checked_sub(2).map(|i| characters[i]);
                 let escapes = matches!(before, Some('e' | 'E'))
                     && !before_that.is_some_and(|c| c.is_alphanumeric() || c == '_');
-                self.state = State::Quoted { quote: '\'', escapes };
+                self.state = State::Quoted {
+                    quote: '\'',
+                    escapes,
+                };
             }
-            '"' => self.state = State::Quoted { quote: '"', escapes: false },
+            '"' => {
+                self.state = State::Quoted {
+                    quote: '"',
+                    escapes: false,
+                }
+            }
             '-' if next == Some('-') => self.state = State::LineComment,
             '/' if next == Some('*') => {
                 self.pending.push('*');
@@ -153,7 +168,8 @@ impl Splitter {
                 return 2;
             }
             '$' => {
-                let is_name = at > 0 && (characters[at - 1].is_alphanumeric() || characters[at - 1] == '_');
+                let is_name =
+                    at > 0 && (characters[at - 1].is_alphanumeric() || characters[at - 1] == '_');
                 if let Some(tag) = dollar_tag(&characters[at..]).filter(|_| !is_name) {
                     self.pending.push_str(&tag[1..]);
                     let length = tag.chars().count();
@@ -177,9 +193,10 @@ impl Splitter {
 fn dollar_tag(characters: &[char]) -> Option<String> {
     let end = 1 + characters[1..].iter().position(|c| *c == '$')?;
     let tag = &characters[1..end];
-    let is_tag = tag.iter().enumerate().all(|(i, c)| {
-        c.is_alphabetic() || *c == '_' || (i > 0 && c.is_ascii_digit())
-    });
+    let is_tag = tag
+        .iter()
+        .enumerate()
+        .all(|(i, c)| c.is_alphabetic() || *c == '_' || (i > 0 && c.is_ascii_digit()));
     is_tag.then(|| characters[..=end].iter().collect())
 }
 
@@ -215,9 +232,17 @@ mod tests {
     #[test]
     fn comments_and_lines() {
         check("select 1 -- no; end\n;", &["select 1 -- no; end\n;"], None);
-        check("/* a /* ; */ ; */ select 1;", &["/* a /* ; */ ; */ select 1;"], None);
+        check(
+            "/* a /* ; */ ; */ select 1;",
+            &["/* a /* ; */ ; */ select 1;"],
+            None,
+        );
         check("select\n1", &[], Some("select\n1"));
-        check("select 1;\n\\d t\nselect 2;", &["select 1;", "\\d t", "select 2;"], None);
+        check(
+            "select 1;\n\\d t\nselect 2;",
+            &["select 1;", "\\d t", "select 2;"],
+            None,
+        );
     }
 
     #[test]

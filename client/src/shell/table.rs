@@ -39,7 +39,11 @@ impl Table {
             .collect();
         let widths: Vec<usize> = (0..self.names.len())
             .map(|column| {
-                let of_cells = cells.iter().flat_map(|row| &row[column]).map(|l| l.width()).max();
+                let of_cells = cells
+                    .iter()
+                    .flat_map(|row| &row[column])
+                    .map(|l| l.width())
+                    .max();
                 of_cells.unwrap_or(0).max(self.names[column].width())
             })
             .collect();
@@ -66,7 +70,11 @@ impl Table {
             }
             let space = width - name.width();
             let before = space / 2;
-            let after = if column + 1 == widths.len() { 0 } else { space - before + 1 };
+            let after = if column + 1 == widths.len() {
+                0
+            } else {
+                space - before + 1
+            };
             let _ = write!(out, " {}{name}{}", " ".repeat(before), " ".repeat(after));
             if column + 1 == widths.len() {
                 out.push_str(&" ".repeat(space - before + 1));
@@ -110,7 +118,12 @@ impl Table {
             footer(0, out);
             return;
         }
-        let name_width = self.names.iter().map(|name| name.width()).max().unwrap_or(0);
+        let name_width = self
+            .names
+            .iter()
+            .map(|name| name.width())
+            .max()
+            .unwrap_or(0);
         let value_width = self
             .rows
             .iter()
@@ -157,9 +170,16 @@ mod tests {
     #[test]
     fn aligned_as_psql_does() {
         let mut out = String::new();
-        table(&["id", "name"], &[true, false], &[&[Some("1"), Some("x")], &[Some("10"), None]])
-            .aligned("", false, &mut out);
-        assert_eq!(out, " id | name \n----+------\n  1 | x\n 10 | \n(2 rows)\n\n");
+        table(
+            &["id", "name"],
+            &[true, false],
+            &[&[Some("1"), Some("x")], &[Some("10"), None]],
+        )
+        .aligned("", false, &mut out);
+        assert_eq!(
+            out,
+            " id | name \n----+------\n  1 | x\n 10 | \n(2 rows)\n\n"
+        );
     }
 
     #[test]
@@ -172,8 +192,12 @@ mod tests {
     #[test]
     fn expanded_records() {
         let mut out = String::new();
-        table(&["id", "name"], &[true, false], &[&[Some("1"), Some("xyz")]])
-            .expanded("", &mut out);
+        table(
+            &["id", "name"],
+            &[true, false],
+            &[&[Some("1"), Some("xyz")]],
+        )
+        .expanded("", &mut out);
         assert_eq!(out, "-[ RECORD 1 ]\nid   | 1\nname | xyz\n\n");
     }
 }
