@@ -37,7 +37,10 @@ impl BytesColumn {
     pub fn with_capacity(rows: usize, bytes: usize) -> BytesColumn {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
-        BytesColumn { offsets, bytes: Vec::with_capacity(bytes) }
+        BytesColumn {
+            offsets,
+            bytes: Vec::with_capacity(bytes),
+        }
     }
 
     /// Number of strings.
@@ -83,7 +86,9 @@ impl BytesColumn {
 
     /// Every string in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.offsets.windows(2).map(|w| &self.bytes[w[0] as usize..w[1] as usize])
+        self.offsets
+            .windows(2)
+            .map(|w| &self.bytes[w[0] as usize..w[1] as usize])
     }
 }
 
@@ -181,12 +186,18 @@ pub struct Vector {
 impl Vector {
     /// An empty column of `kind` with room for `rows`.
     pub fn with_capacity(kind: Kind, rows: usize) -> Vector {
-        Vector { values: Values::with_capacity(kind, rows), nulls: None }
+        Vector {
+            values: Values::with_capacity(kind, rows),
+            nulls: None,
+        }
     }
 
     /// A column without NULLs.
     pub fn new(values: Values) -> Vector {
-        Vector { values, nulls: None }
+        Vector {
+            values,
+            nulls: None,
+        }
     }
 
     /// `rows` times the same value; `kind` is the column's kind where the value is NULL.
@@ -235,7 +246,9 @@ impl Vector {
     /// Appends NULL.
     pub fn push_null(&mut self) {
         let rows = self.len();
-        self.nulls.get_or_insert_with(|| alloc::vec![false; rows]).push(true);
+        self.nulls
+            .get_or_insert_with(|| alloc::vec![false; rows])
+            .push(true);
         match &mut self.values {
             Values::Bool(v) => v.push(false),
             Values::Int2(v) => v.push(0),
@@ -316,7 +329,11 @@ impl Chunk {
     /// If a column has another number of rows (invariant 1).
     pub fn new(columns: Vec<Vector>, rows: usize) -> Chunk {
         for column in &columns {
-            assert_eq!(column.len(), rows, "a column's rows differ from its chunk's");
+            assert_eq!(
+                column.len(),
+                rows,
+                "a column's rows differ from its chunk's"
+            );
         }
         Chunk { columns, rows }
     }

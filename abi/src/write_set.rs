@@ -68,11 +68,20 @@ pub enum Operation<'a> {
 /// If the key is empty or longer than [`KEY_SIZE_MAX`], or the value has 4 GiB or more: callers check what users give.
 pub fn encode(operation: Operation<'_>, out: &mut Vec<u8>) {
     let key_length = |key: &[u8]| {
-        assert!(!key.is_empty() && key.len() <= KEY_SIZE_MAX, "a key of {} bytes", key.len());
+        assert!(
+            !key.is_empty() && key.len() <= KEY_SIZE_MAX,
+            "a key of {} bytes",
+            key.len()
+        );
         (key.len() as u16).to_le_bytes()
     };
     match operation {
-        Operation::Put { tree, key, value, version } => {
+        Operation::Put {
+            tree,
+            key,
+            value,
+            version,
+        } => {
             let value_length = u32::try_from(value.len()).expect("a value has less than 4 GiB");
             out.push(PUT);
             out.extend_from_slice(&tree.0.to_le_bytes());
@@ -141,12 +150,21 @@ impl<'a> Operations<'a> {
                 let value_length = u32::from_le_bytes(self.number()?) as usize;
                 let version = Version(u64::from_le_bytes(self.number()?));
                 let key = self.key(key_length)?;
-                Operation::Put { tree, key, value: self.bytes(value_length)?, version }
+                Operation::Put {
+                    tree,
+                    key,
+                    value: self.bytes(value_length)?,
+                    version,
+                }
             }
             DELETE => {
                 let key_length = usize::from(u16::from_le_bytes(self.number()?));
                 let version = Version(u64::from_le_bytes(self.number()?));
-                Operation::Delete { tree, key: self.key(key_length)?, version }
+                Operation::Delete {
+                    tree,
+                    key: self.key(key_length)?,
+                    version,
+                }
             }
             CREATE_TREE => Operation::CreateTree { tree },
             DROP_TREE => Operation::DropTree { tree },
@@ -188,10 +206,22 @@ mod tests {
     fn golden_bytes() {
         let mut out = Vec::new();
         encode(
-            Operation::Put { tree: TreeId(2), key: b"k", value: b"val", version: Version(7) },
+            Operation::Put {
+                tree: TreeId(2),
+                key: b"k",
+                value: b"val",
+                version: Version(7),
+            },
             &mut out,
         );
-        encode(Operation::Delete { tree: TreeId(3), key: b"xy", version: UNCHECKED }, &mut out);
+        encode(
+            Operation::Delete {
+                tree: TreeId(3),
+                key: b"xy",
+                version: UNCHECKED,
+            },
+            &mut out,
+        );
         encode(Operation::CreateTree { tree: TreeId(4) }, &mut out);
         let golden = b"\x01\x02\0\0\0\x01\0\x03\0\0\0\x07\0\0\0\0\0\0\0kval\
             \x02\x03\0\0\0\x02\0\xff\xff\xff\xff\xff\xff\xff\xffxy\x03\x04\0\0\0";
@@ -202,12 +232,20 @@ mod tests {
     fn truncation_is_an_error_everywhere() {
         let mut out = Vec::new();
         encode(
-            Operation::Put { tree: TreeId(2), key: b"key", value: b"value", version: Version(1) },
+            Operation::Put {
+                tree: TreeId(2),
+                key: b"key",
+                value: b"value",
+                version: Version(1),
+            },
             &mut out,
         );
         assert!(Operations::new(&out).all(|o| o.is_ok()));
         for length in 1..out.len() {
-            assert!(Operations::new(&out[..length]).any(|o| o.is_err()), "{length} bytes");
+            assert!(
+                Operations::new(&out[..length]).any(|o| o.is_err()),
+                "{length} bytes"
+            );
         }
         assert!(Operations::new(&[9, 0, 0, 0, 0]).any(|o| o.is_err()));
     }
