@@ -2,33 +2,27 @@
 //!
 //! Everything of the supervisor's is under one lock, which its thread holds for a turn at a time.
 
-use crate::block::{DeviceThread, Disk, Volumes};
-use crate::cut;
-use crate::error::{Error, host};
+use crate::backend::{Backend, codes};
+use crate::block::{DeviceThread, Volumes};
+use crate::error::Error;
 use crate::event::{Event, Reason};
-use crate::image::Image;
-use crate::kvm::{Kvm, host_cpu_features};
-use crate::launch::{Code, Report};
-use crate::link::{HostEnd, HostLink};
+use crate::launch::Report;
+use crate::layout::Layout;
+use crate::link::HostLink;
 use crate::memory::Region;
 use crate::spare::Spares;
 use crate::stats::Stats;
-use crate::supervise::links::{Link, Place};
 use crate::supervise::node::Node;
-use crate::supervise::{ClockSource, Pools, Supervisor, tsc};
+use crate::supervise::{Pools, Supervisor};
 use crate::topology::{Isolation, Spin, Topology};
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use vireo_abi::boot::{Peer, Role};
-use vireo_abi::memory_map::{
-    ANNOUNCE_SIZE, EXECUTE_ANNOUNCE_PAGE, LINK_SIZE, PAGE_SIZE, PARSE_ANNOUNCE_PAGE,
-};
+use vireo_abi::boot::Role;
+use vireo_abi::memory_map::ANNOUNCE_SIZE;
 use vireo_abi::platform::ThreadEntry;
-use vmm_sys_util::eventfd::EventFd;
 
 /// The code of a role: its image for KVM, its entry for the thread backend.
 #[derive(Clone, Debug)]
@@ -101,18 +95,14 @@ impl Hypervisor {
         };
         let spare_vms = topology.spare_vms as usize;
         let mut supervisor = Supervisor::new(topology, codes, pools, clock, reports);
-        let mut builder = Builder {
-            supervisor: &mut supervisor,
-            host_links: Vec::new(),
-            devices: Vec::new(),
-        };
-        builder.add_functions()?;
-        builder.add_links(volumes)?;
-        let Builder {
+        let mut layout = Layout::new(&mut supervisor);
+        layout.add_functions()?;
+        layout.add_links(volumes)?;
+        let Layout {
             host_links,
             devices,
             ..
-        } = builder;
+        } = layout;
         let supervisor = Arc::new(Mutex::new(supervisor));
         let is_over = Arc::new(AtomicBool::new(false));
         let spares = backend.spares;
@@ -311,103 +301,6 @@ impl Drop for Hypervisor {
     }
 }
 
-/// What functions run on.
-struct Backend {
-    isolation: Isolation,
-    kvm: Option<Arc<Kvm>>,
-    spares: Option<Arc<Spares>>,
-}
-
-impl Backend {
-    fn open(isolation: Isolation) -> Result<Backend, Error> {
-        let thread = Backend {
-            isolation: Isolation::Thread,
-            kvm: None,
-            spares: None,
-        };
-        if isolation == Isolation::Thread {
-            return Ok(thread);
-        }
-        match Kvm::open() {
-            Ok(kvm) => {
-                cut::install_handler()?;
-                let kvm = Arc::new(kvm);
-                let spares = Spares::new(kvm.clone())?;
-                Ok(Backend {
-                    isolation: Isolation::Kvm,
-                    kvm: Some(kvm),
-                    spares: Some(spares),
-                })
-            }
-            Err(error) if isolation == Isolation::Auto => {
-                tracing::warn!(%error, "functions run on host threads, without isolation");
-                Ok(thread)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn clock(&self) -> Result<ClockSource, Error> {
-        if let (Some(kvm), Some(spares)) = (&self.kvm, &self.spares) {
-            let bare = spares.take(kvm)?;
-            let tsc_hz = bare.tsc_hz()?;
-            spares.give_back(bare);
-            return Ok(ClockSource {
-                tsc_hz,
-                cpu_features: kvm.cpu_features,
-            });
-        }
-        Ok(ClockSource {
-            tsc_hz: measure_tsc(),
-            cpu_features: host_cpu_features(),
-        })
-    }
-}
-
-/// TSC ticks a second, measured against the monotonic clock.
-fn measure_tsc() -> u64 {
-    let (start, start_ticks) = (Instant::now(), tsc());
-    std::thread::sleep(Duration::from_millis(10));
-    let (elapsed, ticks) = (start.elapsed(), tsc().wrapping_sub(start_ticks));
-    let hz = u128::from(ticks) * 1_000_000_000 / elapsed.as_nanos().max(1);
-    u64::try_from(hz).unwrap_or(1_000_000_000)
-}
-
-fn codes(
-    topology: &Topology,
-    programs: Vec<Program>,
-    backend: &Backend,
-) -> Result<HashMap<Role, Code>, Error> {
-    let mut codes = HashMap::new();
-    for role in [Role::Parse, Role::Execute, Role::Storage, Role::Echo] {
-        if topology.spec(role).instances == 0 {
-            continue;
-        }
-        let missing = |what| Error::NoProgram {
-            what,
-            role: role.name(),
-        };
-        let program = programs.iter().find(|program| program.role == role);
-        let program = program.ok_or_else(|| missing("program"))?;
-        let code = match (&backend.kvm, &backend.spares) {
-            (Some(kvm), Some(spares)) => {
-                let bytes = program.image.ok_or_else(|| missing("image"))?;
-                let image = Arc::new(Image::load(role, bytes)?);
-                Code::Kvm {
-                    image,
-                    kvm: kvm.clone(),
-                    spares: spares.clone(),
-                }
-            }
-            _ => Code::Thread {
-                entry: program.entry.ok_or_else(|| missing("thread entry"))?,
-            },
-        };
-        codes.insert(role, code);
-    }
-    Ok(codes)
-}
-
 /// Hands the functions' reports to the supervisor's one queue.
 fn forward(reported: Receiver<Report>, wake: Sender<Message>) -> Result<(), Error> {
     let builder = std::thread::Builder::new().name("reports".into());
@@ -465,144 +358,4 @@ fn supervise(
         what: "a thread",
         source,
     })
-}
-
-/// Lays out functions and links.
-struct Builder<'a> {
-    supervisor: &'a mut Supervisor,
-    host_links: Vec<HostLink>,
-    devices: Vec<DeviceThread>,
-}
-
-impl Builder<'_> {
-    fn add_functions(&mut self) -> Result<(), Error> {
-        for role in [Role::Parse, Role::Execute, Role::Echo, Role::Storage] {
-            let spec = self.supervisor.topology.spec(role).clone();
-            for instance in 0..spec.instances {
-                let core = spec
-                    .cores
-                    .get(instance as usize % spec.cores.len().max(1))
-                    .copied();
-                let doorbell = EventFd::new(0).map_err(|_| host("an eventfd"))?;
-                let spin_ticks = spec.spin_us.ticks(self.supervisor.clock.tsc_hz);
-                let heap_size = (spec.heap_mib as usize) << 20;
-                let mut node = Node::new(
-                    role,
-                    instance,
-                    core,
-                    heap_size,
-                    spin_ticks,
-                    Arc::new(doorbell),
-                );
-                let first_page = match role {
-                    Role::Parse => Some(PARSE_ANNOUNCE_PAGE),
-                    Role::Execute => Some(EXECUTE_ANNOUNCE_PAGE),
-                    Role::Storage | Role::Echo => None,
-                };
-                node.announce = first_page.map(|first| {
-                    let offset = (first + instance as usize) * PAGE_SIZE;
-                    (self.supervisor.announce.clone(), offset)
-                });
-                self.supervisor.nodes.push(node);
-            }
-        }
-        Ok(())
-    }
-
-    fn add_links(&mut self, volumes: Option<Volumes>) -> Result<(), Error> {
-        let storage = self
-            .supervisor
-            .nodes
-            .iter()
-            .position(|node| node.role == Role::Storage);
-        for index in 0..self.supervisor.nodes.len() {
-            match self.supervisor.nodes[index].role {
-                Role::Parse | Role::Echo => self.add_gateway_link(index)?,
-                Role::Execute => {
-                    self.add_gateway_link(index)?;
-                    let storage = storage.ok_or(Error::NoVolumes)?;
-                    self.add_function_link(index, storage)?;
-                }
-                Role::Storage => {}
-            }
-        }
-        let Some(storage) = storage else {
-            return Ok(());
-        };
-        let Volumes { wal, data } = volumes.ok_or(Error::NoVolumes)?;
-        self.add_block_link(storage, "wal", Peer::WalDevice, wal)?;
-        self.add_block_link(storage, "data", Peer::DataDevice, data)
-    }
-
-    fn add_gateway_link(&mut self, index: usize) -> Result<(), Error> {
-        let end = Arc::new(HostEnd::new()?);
-        let area = Arc::new(Region::new_huge(LINK_SIZE)?);
-        let node = &self.supervisor.nodes[index];
-        let (role, instance) = (node.role, node.instance);
-        let link = HostLink::new(role, instance, area.clone(), end.clone(), &node.doorbell)?;
-        self.host_links.push(link);
-        let name = format!("gateway-{}", node.name);
-        let driver = Place::Host {
-            end,
-            peer: Peer::Gateway,
-            capacity: 0,
-        };
-        let device = Place::Function {
-            node: index,
-            index: node.links.len(),
-        };
-        self.push(Link::new(name, area, driver, device));
-        Ok(())
-    }
-
-    fn add_function_link(&mut self, driver: usize, device: usize) -> Result<(), Error> {
-        let area = Arc::new(Region::new_huge(LINK_SIZE)?);
-        let nodes = &self.supervisor.nodes;
-        let name = format!("{}-{}", nodes[driver].name, nodes[device].name);
-        let place = |node: usize| Place::Function {
-            node,
-            index: nodes[node].links.len(),
-        };
-        let link = Link::new(name, area, place(driver), place(device));
-        self.push(link);
-        Ok(())
-    }
-
-    fn add_block_link(
-        &mut self,
-        storage: usize,
-        name: &'static str,
-        peer: Peer,
-        disk: Box<dyn Disk>,
-    ) -> Result<(), Error> {
-        let end = Arc::new(HostEnd::new()?);
-        let area = Arc::new(Region::new_huge(LINK_SIZE)?);
-        let capacity = disk.capacity();
-        let node = &self.supervisor.nodes[storage];
-        let device = DeviceThread::start(name, disk, area.clone(), end.clone(), &node.doorbell)?;
-        self.devices.push(device);
-        let link_name = format!("{}-{name}", node.name);
-        let driver = Place::Function {
-            node: storage,
-            index: node.links.len(),
-        };
-        let device = Place::Host {
-            end,
-            peer,
-            capacity,
-        };
-        self.push(Link::new(link_name, area, driver, device));
-        Ok(())
-    }
-
-    /// Adds the link, and its ends to their functions.
-    fn push(&mut self, link: Link) {
-        let number = self.supervisor.links.len();
-        for (place, is_driver) in [(&link.driver, true), (&link.device, false)] {
-            if let Place::Function { node, .. } = place {
-                self.supervisor.nodes[*node].links.push((number, is_driver));
-            }
-        }
-        self.supervisor.links.push(link);
-    }
 }

@@ -4,6 +4,7 @@
 //! nor a page's format. [`Hypervisor::start`] takes a [`Topology`], the functions' code and their
 //! volumes; [`HostLink`] is how the gateway talks to them.
 
+mod backend;
 mod block;
 mod cut;
 mod error;
@@ -12,6 +13,7 @@ mod hypervisor;
 mod image;
 mod kvm;
 mod launch;
+mod layout;
 mod link;
 mod memory;
 mod page_table;

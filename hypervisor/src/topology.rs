@@ -307,8 +307,10 @@ mod tests {
 
     #[test]
     fn fields_are_taken_one_by_one() {
-        let mut expected = Topology::default();
-        expected.isolation = Isolation::Thread;
+        let mut expected = Topology {
+            isolation: Isolation::Thread,
+            ..Topology::default()
+        };
         expected.execute.instances = 3;
         expected.execute.cores = vec![0, 1];
         expected.parse.spin_us = Spin::Mode(SpinMode::Park);

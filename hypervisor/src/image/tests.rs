@@ -4,8 +4,11 @@ use super::*;
 
 const PAGE: u64 = PAGE_SIZE as u64;
 
-/// A file with these program headers: type, flags, offset, address, bytes in the file, bytes in memory.
-fn file(entry: u64, headers: &[(u32, u32, u64, u64, u64, u64)]) -> &'static [u8] {
+/// A program header: type, flags, offset, address, bytes in the file, bytes in memory.
+type Header = (u32, u32, u64, u64, u64, u64);
+
+/// A file with these program headers.
+fn file(entry: u64, headers: &[Header]) -> &'static [u8] {
     let mut elf = vec![0u8; 0x3000];
     let mut put = |at: usize, bytes: &[u8]| elf[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, b"\x7fELF\x02\x01\x01");
@@ -36,8 +39,8 @@ fn file(entry: u64, headers: &[(u32, u32, u64, u64, u64, u64)]) -> &'static [u8]
     elf.leak()
 }
 
-const TEXT: (u32, u32, u64, u64, u64, u64) = (1, 5, 0x1000, IMAGE, 0x1000, 0x1000);
-const DATA: (u32, u32, u64, u64, u64, u64) = (1, 6, 0x2000, IMAGE + 0x1000, 4, 0x2000);
+const TEXT: Header = (1, 5, 0x1000, IMAGE, 0x1000, 0x1000);
+const DATA: Header = (1, 6, 0x2000, IMAGE + 0x1000, 4, 0x2000);
 
 #[test]
 fn a_good_image_is_loaded_in_two_parts() {
@@ -56,7 +59,7 @@ fn a_good_image_is_loaded_in_two_parts() {
 
 #[test]
 fn bad_images_are_refused() {
-    let with = |change: &dyn Fn(&mut (u32, u32, u64, u64, u64, u64))| {
+    let with = |change: &dyn Fn(&mut Header)| {
         let mut data = DATA;
         change(&mut data);
         file(IMAGE, &[TEXT, data])
