@@ -96,11 +96,13 @@ impl Hostile {
     }
 }
 
+#[inline(never)]
 fn write(address: usize) {
     // SAFETY: none: it faults or exits, which is the point.
     unsafe { (address as *mut u64).write_volatile(0xBAD) };
 }
 
+#[inline(never)]
 fn call(address: usize) {
     // SAFETY: none: it faults, which is the point.
     unsafe { asm!("call {}", in(reg) address, clobber_abi("C")) };
