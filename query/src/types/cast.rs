@@ -3,7 +3,9 @@
 use crate::settings::EvalContext;
 use vireo_abi::chunk::Vector;
 use vireo_abi::message::error::{SqlError, SqlResult, state};
-use vireo_abi::sql_type::{SqlType, TypeId};
+use vireo_abi::sql_type::SqlType;
+
+pub use super::cast_table::find;
 
 /// Where a cast may happen by itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -14,15 +16,6 @@ pub enum CastContext {
     Assignment,
     /// Only when written.
     Explicit,
-}
-
-/// The weakest context in which the cast is allowed; none: there is no such cast.
-pub fn find(from: TypeId, to: TypeId) -> Option<CastContext> {
-    if from == to {
-        Some(CastContext::Implicit)
-    } else {
-        None
-    }
 }
 
 /// Casts a column, typmod included.

@@ -1,6 +1,7 @@
 //! What values are: how they are read, shown, cast, compared.
 pub(crate) mod bytea;
 pub mod cast;
+mod cast_table;
 pub(crate) mod column;
 pub mod compare;
 pub(crate) mod errors;

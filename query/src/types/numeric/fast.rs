@@ -129,3 +129,21 @@ pub(crate) fn compare_bytes(a: &[u8], b: &[u8]) -> Ordering {
         None => Numeric::decode(a).compare(&Numeric::decode(b)),
     }
 }
+
+/// Appends the encoding without zeros at its end after the point: the same for equal values.
+pub(crate) fn write_normalized(bytes: &[u8], out: &mut Vec<u8>) {
+    match small(bytes) {
+        Some((mut value, mut scale)) => {
+            while scale > 0 && value % 10 == 0 {
+                if value == 0 {
+                    scale = 0;
+                    break;
+                }
+                value /= 10;
+                scale -= 1;
+            }
+            encode_small(value, scale, out);
+        }
+        None => Numeric::decode(bytes).normalized().encode(out),
+    }
+}

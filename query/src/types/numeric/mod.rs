@@ -24,7 +24,9 @@ mod number_text;
 mod power;
 
 pub use convert::Rounding;
-pub(crate) use fast::{add_into, compare_bytes, divide_into, multiply_into, subtract_into};
+pub(crate) use fast::{
+    add_into, compare_bytes, divide_into, multiply_into, subtract_into, write_normalized,
+};
 
 use alloc::vec::Vec;
 use dashu_int::{IBig, Sign, UBig};
