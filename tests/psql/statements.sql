@@ -1,0 +1,154 @@
+-- Every statement and type of the first release, run by stock psql against Vireo and PostgreSQL 15; the outputs are compared.
+\set VERBOSITY verbose
+\set SHOW_CONTEXT never
+\pset null '(null)'
+SET DateStyle = 'ISO, MDY';
+SET TimeZone = 'UTC';
+SHOW DateStyle;
+SHOW TimeZone;
+-- tables
+DROP TABLE IF EXISTS nothing_here;
+CREATE TABLE kinds (
+    id integer PRIMARY KEY,
+    b boolean,
+    i2 smallint,
+    i8 bigint,
+    f4 real,
+    f8 double precision,
+    n numeric(12, 3),
+    t text,
+    v varchar(10),
+    c char(5),
+    y bytea,
+    d date,
+    tm time,
+    ts timestamp,
+    tz timestamptz,
+    iv interval,
+    u uuid
+);
+CREATE TABLE kinds (a integer);
+CREATE TABLE IF NOT EXISTS kinds (a integer);
+INSERT INTO kinds VALUES
+    (1, true, 1, 10000000000, 1.5, 2.25, 12345.678, 'text', 'varchar', 'ch', '\x00ff10', '2024-02-29', '12:34:56.789',
+     '2024-02-29 12:34:56.789', '2024-02-29 12:34:56.789+02', '1 year 2 mons 3 days 04:05:06', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'),
+    (2, false, -32768, -9223372036854775808, -1e-5, 1e100, -0.001, '', 'é', 'exact', '', '0001-01-01', '00:00',
+     '1999-12-31 23:59:59', '1970-01-01 00:00:00+00', '-1 days', '00000000-0000-0000-0000-000000000000'),
+    (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+SELECT * FROM kinds ORDER BY id;
+SELECT id, length(t), octet_length(v), upper(v) || '!', c || '|', n * 2, f8 / 3 FROM kinds ORDER BY id;
+SELECT d + 1, d - date '2024-01-01', ts + iv, tz - interval '1 hour', extract(year from ts) FROM kinds WHERE id = 1;
+-- errors
+INSERT INTO kinds (id) VALUES (1);
+INSERT INTO kinds (id, i2) VALUES (4, 40000);
+INSERT INTO kinds (id, v) VALUES (4, 'much too long for it');
+INSERT INTO kinds (id, d) VALUES (4, '2023-02-29');
+INSERT INTO kinds (id, n) VALUES (4, 1234567890.5);
+INSERT INTO kinds (id, u) VALUES (4, 'nonsense');
+INSERT INTO kinds (b) VALUES (true);
+SELECT nothing FROM kinds;
+SELECT * FROM nothing_here;
+SELECT 1 / 0;
+SELECT 2147483647 + 1;
+SELECT 'abc'::integer;
+SELECT id FROM kinds WHERE;
+SELECT id FROM kinds WHERE t;
+SELECT nosuch(1);
+SELECT 1 + true;
+SELECT t, count(*) FROM kinds;
+-- DML
+CREATE TABLE item (id integer PRIMARY KEY, name text NOT NULL, price numeric(10, 2), qty integer DEFAULT 5);
+INSERT INTO item (id, name, price) VALUES (1, 'anvil', 100.00), (2, 'rope', 7.50), (3, 'rocket', 999.99) RETURNING id, qty;
+INSERT INTO item SELECT id + 10, name || ' 2', price * 2, NULL FROM item RETURNING *;
+UPDATE item SET price = price + 1, qty = qty - 1 WHERE id <= 2 RETURNING id, price, qty;
+UPDATE item SET name = NULL WHERE id = 1;
+UPDATE item SET id = 2 WHERE id = 1;
+DELETE FROM item WHERE id > 11 RETURNING id;
+SELECT * FROM item ORDER BY id;
+-- queries
+CREATE TABLE sale (sid integer, item_id integer, amount integer);
+INSERT INTO sale VALUES (1, 1, 3), (2, 1, 4), (3, 2, 1), (4, 99, 7), (5, NULL, 2);
+SELECT s.sid, i.name FROM sale s JOIN item i ON i.id = s.item_id ORDER BY s.sid;
+SELECT s.sid, i.name FROM sale s LEFT JOIN item i ON i.id = s.item_id ORDER BY s.sid;
+SELECT i.name, sum(s.amount), count(*), avg(s.amount), min(s.sid), max(s.sid) FROM sale s JOIN item i ON i.id = s.item_id GROUP BY i.name ORDER BY 1;
+SELECT item_id, count(*) FROM sale GROUP BY item_id HAVING count(*) > 1 ORDER BY item_id;
+SELECT count(*), count(item_id), sum(amount), avg(amount) FROM sale;
+SELECT count(*), sum(amount) FROM sale WHERE sid > 100;
+SELECT DISTINCT amount > 2 AS big FROM sale ORDER BY big;
+SELECT sid FROM sale ORDER BY amount DESC, sid LIMIT 2 OFFSET 1;
+SELECT sid, CASE WHEN amount > 3 THEN 'many' WHEN amount > 1 THEN 'some' ELSE 'one' END FROM sale ORDER BY sid;
+SELECT coalesce(item_id, -1), nullif(amount, 7), amount BETWEEN 2 AND 4, item_id IS NULL, item_id IN (1, 2) FROM sale ORDER BY sid;
+SELECT sid FROM sale WHERE item_id = 1 OR amount = 7 AND NOT sid = 4 ORDER BY 1;
+SELECT 'abc' LIKE 'a%', 'abc' NOT LIKE '_b_', 5 % 3, -7 / 2, 2 ^ 10, |/ 16, 10 & 6, 'x' || 1;
+SELECT 1::numeric / 3, round(2.5), round(-2.5), trunc(1.999, 2), 7.0 % 2.5, abs(-4.2), ceil(1.1), floor(-1.1);
+SELECT 0.1::float8 + 0.2::float8, 1e20::float8, 1e-5::float8, 'NaN'::float8, 'Infinity'::float4, 100000::float4 * 10;
+SELECT true AND NULL, false AND NULL, NULL OR true, NOT NULL::boolean;
+SELECT substring('abcdef' from 2 for 3), position('c' in 'abc'), trim('  x '), lpad('7', 3, '0'), replace('aXa', 'X', 'b');
+SELECT * FROM (VALUES (1, 'one'), (2, 'two')) AS v (n, w) ORDER BY n DESC;
+-- transactions
+BEGIN;
+INSERT INTO sale VALUES (6, 3, 1);
+SELECT count(*) FROM sale;
+ROLLBACK;
+SELECT count(*) FROM sale;
+BEGIN;
+UPDATE sale SET amount = amount + 1 WHERE sid = 1;
+SELECT amount FROM sale WHERE sid = 1;
+COMMIT;
+SELECT amount FROM sale WHERE sid = 1;
+BEGIN;
+SELECT 1 / 0;
+SELECT 1;
+COMMIT;
+COMMIT;
+BEGIN;
+CREATE TABLE fleeting (a integer);
+INSERT INTO fleeting VALUES (1);
+SELECT * FROM fleeting;
+ROLLBACK;
+SELECT * FROM fleeting;
+-- COPY
+COPY sale FROM STDIN;
+10	1	5
+11	\N	6
+\.
+COPY sale (sid, amount) FROM STDIN WITH (FORMAT csv, HEADER);
+sid,amount
+12,"7"
+13,
+\.
+COPY sale TO STDOUT;
+COPY (SELECT sid, amount FROM sale ORDER BY sid DESC LIMIT 2) TO STDOUT WITH (FORMAT csv, HEADER);
+COPY item TO STDOUT (FORMAT csv, FORCE_QUOTE *);
+COPY sale FROM STDIN;
+14	1
+\.
+COPY sale FROM STDIN;
+x	1	2
+\.
+-- keys
+CREATE TABLE keyless (a integer, b text);
+INSERT INTO keyless VALUES (1, 'x'), (2, 'y'), (2, 'z');
+ALTER TABLE keyless ADD PRIMARY KEY (a);
+DELETE FROM keyless WHERE b = 'z';
+ALTER TABLE keyless ADD PRIMARY KEY (a);
+INSERT INTO keyless VALUES (2, 'again');
+ALTER TABLE keyless ADD PRIMARY KEY (b);
+TRUNCATE keyless;
+SELECT count(*) FROM keyless;
+TRUNCATE TABLE keyless, sale;
+-- settings and maintenance
+VACUUM item;
+ANALYZE item;
+VACUUM ANALYZE;
+SET extra_float_digits = 0;
+SELECT 0.1::float8 + 0.2::float8;
+RESET extra_float_digits;
+SHOW extra_float_digits;
+SET no_such_setting = 1;
+SET bytea_output = 'escape';
+SELECT '\x6100ff'::bytea;
+RESET ALL;
+DROP TABLE kinds, item;
+DROP TABLE sale, keyless;
+DROP TABLE keyless;
