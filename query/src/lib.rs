@@ -24,6 +24,8 @@ pub mod aggregates;
 pub mod bind;
 pub mod catalog;
 pub mod copy;
+pub mod ddl;
+pub mod dml;
 pub mod exec;
 pub mod functions;
 pub mod plan;
