@@ -47,6 +47,9 @@ mod sort_key;
 mod top_n;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
 pub use analyze::{OperatorStats, Stats, build_analyzed};
 pub use build::build;
 pub use check::{check_expr, check_exprs};

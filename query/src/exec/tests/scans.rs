@@ -1,0 +1,215 @@
+//! Scans of tables and indexes.
+
+use super::*;
+use crate::plan::Bound;
+use crate::txn::KeyRange;
+
+/// (a, b): 0, 0 … and a row with a NULL at the end.
+fn rows(count: i32) -> Vec<Row> {
+    let mut rows: Vec<Row> = (0..count).map(|i| vec![int(i / 10), int(i % 10)]).collect();
+    rows.push(vec![Datum::Null, int(0)]);
+    rows.push(vec![int(0), Datum::Null]);
+    rows
+}
+
+#[test]
+fn a_sequential_scan_filters_and_projects() {
+    let fixture = fixture();
+    let data: Vec<Row> = (0..5000)
+        .map(|i| vec![int(i), text("some text"), int(i % 3)])
+        .collect();
+    let (table, _) = table(&fixture, &[INT, TEXT, INT], &data, &[]);
+    let scan = |filter| Node::SeqScan {
+        table: table.clone(),
+        columns: vec![
+            ScanColumn::Table(1),
+            ScanColumn::RowId,
+            ScanColumn::Table(2),
+            ScanColumn::Version,
+        ],
+        filter,
+    };
+    let row = |i: i32| {
+        vec![
+            text("some text"),
+            Datum::Int8(i64::from(i) + 1),
+            int(i % 3),
+            Datum::Int8(1),
+        ]
+    };
+    let all: Vec<Row> = (0..5000).map(row).collect();
+    assert_eq!(run(&scan(None), &fixture.cx).unwrap(), all);
+    let some: Vec<Row> = (0..5000).filter(|i| i % 3 == 1).map(row).collect();
+    let filter = operator("=", column(2, INT), number(1));
+    assert_eq!(run(&scan(Some(filter)), &fixture.cx).unwrap(), some);
+    let none = operator("=", column(2, INT), number(9));
+    assert!(run(&scan(Some(none)), &fixture.cx).unwrap().is_empty());
+}
+
+#[test]
+fn a_limit_reads_little() {
+    let fixture = fixture();
+    let data: Vec<Row> = (0..20_000).map(|i| vec![int(i)]).collect();
+    let (table, _) = table(&fixture, &[INT], &data, &[]);
+    let columns = all_columns(&table);
+    let node = limit(
+        Node::SeqScan {
+            table,
+            columns,
+            filter: None,
+        },
+        Some(bigint(5)),
+        None,
+    );
+    let before = fixture.txn.memory_used();
+    assert_eq!(run(&node, &fixture.cx).unwrap(), data[..5]);
+    assert!(fixture.txn.memory_used() - before < 8192);
+}
+
+#[test]
+fn a_scan_can_be_canceled() {
+    let fixture = fixture();
+    let data: Vec<Row> = (0..20_000).map(|i| vec![int(i)]).collect();
+    let (table, _) = table(&fixture, &[INT], &data, &[]);
+    let columns = all_columns(&table);
+    fixture.txn.cancel();
+    let scan = Node::SeqScan {
+        table,
+        columns,
+        filter: None,
+    };
+    assert_eq!(run(&scan, &fixture.cx).unwrap_err().state(), "57014");
+}
+
+fn bound(value: i32, is_inclusive: bool) -> Option<Bound> {
+    Some(Bound {
+        value: number(value),
+        is_inclusive,
+    })
+}
+
+#[test]
+fn ranges_of_an_index() {
+    let fixture = fixture();
+    let (table, index) = table(&fixture, &[INT, INT], &rows(100), &[0, 1]);
+    let scan = |equal: Vec<Expr>, lower, upper, is_backward| {
+        let probe = IndexProbe {
+            lower,
+            upper,
+            is_backward,
+            ..probe(index, &[0, 1], equal)
+        };
+        let columns = all_columns(&table);
+        let node = Node::IndexScan {
+            table: table.clone(),
+            probe,
+            columns,
+            filter: None,
+        };
+        run(&node, &fixture.cx).unwrap()
+    };
+    let pair = |a, b| vec![int(a), int(b)];
+    // Both columns: a lookup.
+    assert_eq!(
+        scan(vec![number(3), number(4)], None, None, false),
+        [pair(3, 4)]
+    );
+    assert!(scan(vec![number(3), number(40)], None, None, false).is_empty());
+    assert!(
+        scan(
+            vec![number(3), constant(Datum::Null, INT)],
+            None,
+            None,
+            false
+        )
+        .is_empty()
+    );
+    // The first column, with NULLs of the second; those come last.
+    let mut first: Vec<Row> = (0..10).map(|b| pair(0, b)).collect();
+    first.push(vec![int(0), Datum::Null]);
+    assert_eq!(scan(vec![number(0)], None, None, false), first);
+    first.reverse();
+    assert_eq!(scan(vec![number(0)], None, None, true), first);
+    // A range of the second leaves NULLs out.
+    let range = |lower, upper| scan(vec![number(0)], lower, upper, false).len();
+    assert_eq!(range(bound(3, true), None), 7);
+    assert_eq!(range(bound(3, false), None), 6);
+    assert_eq!(range(None, bound(3, true)), 4);
+    assert_eq!(range(None, bound(3, false)), 3);
+    assert_eq!(range(bound(3, false), bound(8, false)), 4);
+    assert_eq!(range(bound(8, false), bound(3, false)), 0);
+    // A range of the first.
+    assert_eq!(
+        scan(vec![], bound(2, false), bound(4, true), false).len(),
+        20
+    );
+    assert_eq!(scan(vec![], bound(9, true), None, false).len(), 10);
+    assert_eq!(scan(vec![], None, None, true).len(), 102);
+    assert_eq!(scan(vec![], None, None, true)[0], [Datum::Null, int(0)]);
+}
+
+#[test]
+fn parameters_probe_an_index() {
+    let mut fixture = fixture();
+    let data: Vec<Row> = (0..100).map(|i| vec![int(i), text("row")]).collect();
+    let (table, index) = table(&fixture, &[INT, TEXT], &data, &[0]);
+    let parameter = Expr::Parameter {
+        index: 0,
+        sql_type: INT,
+    };
+    let columns = all_columns(&table);
+    let probe = probe(index, &[0], vec![parameter]);
+    let node = Node::IndexScan {
+        table,
+        probe,
+        columns,
+        filter: None,
+    };
+    fixture.cx.parameters = vec![int(42)];
+    assert_eq!(run(&node, &fixture.cx).unwrap(), [data[42].clone()]);
+    fixture.cx.parameters = vec![Datum::Null];
+    assert!(run(&node, &fixture.cx).unwrap().is_empty());
+    fixture.cx.parameters = vec![text("42")];
+    assert_eq!(run(&node, &fixture.cx).unwrap_err().state(), "XX000");
+    fixture.cx.parameters = vec![];
+    assert_eq!(run(&node, &fixture.cx).unwrap_err().state(), "XX000");
+}
+
+#[test]
+fn damage_is_said() {
+    let fixture = fixture();
+    let (table, index) = table(&fixture, &[INT, INT], &rows(3), &[0, 1]);
+    let columns = all_columns(&table);
+    let scan = Node::SeqScan {
+        table: table.clone(),
+        columns: columns.clone(),
+        filter: None,
+    };
+    let probe = probe(index, &[0, 1], vec![number(0), number(1)]);
+    let lookup = Node::IndexScan {
+        table: table.clone(),
+        probe,
+        columns,
+        filter: None,
+    };
+    let txn = &*fixture.txn;
+    txn.put(table.tree, &key::row_id(2), b"\x10\x02", Version(1))
+        .unwrap();
+    assert_eq!(run(&scan, &fixture.cx).unwrap_err().state(), "XX001");
+    assert_eq!(run(&lookup, &fixture.cx).unwrap_err().state(), "XX001");
+    txn.delete(table.tree, &key::row_id(2), Version(1)).unwrap();
+    assert_eq!(run(&lookup, &fixture.cx).unwrap_err().state(), "XX001");
+    let mut cursor = txn.scan(index, KeyRange::ALL).unwrap();
+    let mut keys = Vec::new();
+    while cursor
+        .next(9, &mut |row| {
+            keys.push(row.key.to_vec());
+            Ok(())
+        })
+        .unwrap()
+    {}
+    for key in keys {
+        txn.put(index, &key, b"short", Version(1)).unwrap();
+    }
+    assert_eq!(run(&lookup, &fixture.cx).unwrap_err().state(), "XX001");
+}
