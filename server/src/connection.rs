@@ -68,7 +68,7 @@ impl Connection {
     }
 
     /// Where the client is.
-    pub fn peer(&self) -> Option<std::net::SocketAddr> {
+    pub fn peer(&self) -> Option<std::net::IpAddr> {
         self.stream.peer()
     }
 
@@ -125,10 +125,10 @@ impl Connection {
             if let Poll::Ready(reply) = self.mailbox.poll_reply(context) {
                 return Poll::Ready(Ok(reply));
             }
-            if self.mailbox.out_bytes() >= WRITE_BYTES || !self.writing.is_empty() {
-                if let Poll::Ready(Err(end)) = self.poll_write(context) {
-                    return Poll::Ready(Err(Timed::End(end)));
-                }
+            if (self.mailbox.out_bytes() >= WRITE_BYTES || !self.writing.is_empty())
+                && let Poll::Ready(Err(end)) = self.poll_write(context)
+            {
+                return Poll::Ready(Err(Timed::End(end)));
             }
             if self.is_due(context) {
                 return Poll::Ready(Err(Timed::Due));

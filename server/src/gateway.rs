@@ -372,10 +372,10 @@ impl Gateway {
 
     /// Wakes the dispatcher: there is something to ring for.
     fn call_dispatcher(&self) {
-        if !self.has_sent.replace(true) {
-            if let Some(waker) = self.dispatcher.take() {
-                waker.wake();
-            }
+        if !self.has_sent.replace(true)
+            && let Some(waker) = self.dispatcher.take()
+        {
+            waker.wake();
         }
     }
 
@@ -460,10 +460,10 @@ impl Gateway {
     ) -> Result<(), Malformed> {
         let reply = decode::<ExecuteReply>(head)?;
         let session = session_of(&reply);
-        if let Some(mailbox) = self.sessions.borrow().get(&session) {
-            if mailbox.deliver_execute(port, reply, body) == Delivered::Overflow {
-                overflowed.push(session);
-            }
+        if let Some(mailbox) = self.sessions.borrow().get(&session)
+            && mailbox.deliver_execute(port, reply, body) == Delivered::Overflow
+        {
+            overflowed.push(session);
         }
         Ok(())
     }

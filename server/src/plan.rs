@@ -91,10 +91,10 @@ impl Graveyard {
         }
         let mut taken = Vec::new();
         dead.retain_mut(|(plan, installed)| {
-            if let Some(there) = installed.get_mut(instance) {
-                if std::mem::take(there) == epoch {
-                    taken.push(*plan);
-                }
+            if let Some(there) = installed.get_mut(instance)
+                && std::mem::take(there) == epoch
+            {
+                taken.push(*plan);
             }
             installed.iter().any(|&epoch| epoch != 0)
         });

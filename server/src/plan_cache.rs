@@ -133,13 +133,12 @@ impl PlanCache {
 
     /// Lets go of a plan that was found stale, unless a newer one took its place.
     pub fn remove(&mut self, key: Key<'_>, plan: &Rc<Plan>) {
-        if let Some(slot) = self.find(self.hasher.hash_one(key), key) {
-            if self.slots[slot]
+        if let Some(slot) = self.find(self.hasher.hash_one(key), key)
+            && self.slots[slot]
                 .as_ref()
                 .is_some_and(|entry| Rc::ptr_eq(&entry.plan, plan))
-            {
-                self.remove_slot(slot);
-            }
+        {
+            self.remove_slot(slot);
         }
     }
 

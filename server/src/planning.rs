@@ -51,11 +51,9 @@ impl Session {
             parameter_oids: wanted.parameter_oids,
             user: &self.user,
         };
-        if !is_private {
-            if let Some(plan) = self.gateway.plans.borrow().get(key) {
-                counters.plan_cache_hits.add(1);
-                return Ok(Planned::One(plan));
-            }
+        if !is_private && let Some(plan) = self.gateway.plans.borrow().get(key) {
+            counters.plan_cache_hits.add(1);
+            return Ok(Planned::One(plan));
         }
         counters.plan_cache_misses.add(1);
         let request = ParseRequest {

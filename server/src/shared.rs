@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use vireo_abi::ids::SessionId;
 
 use crate::thread::Command;
@@ -70,20 +70,21 @@ impl Shared {
         self.keys().remove(&Shared::process_of(session));
     }
 
-    /// A `CancelRequest`: passed on if the secret is right, else nothing, as in PostgreSQL.
-    pub fn cancel(&self, process: i32, secret: i32) {
+    /// A `CancelRequest`: passed on if the secret is right, else nothing, as in PostgreSQL. Returns when it
+    /// was acted on, so that who asked can be told by closing: it hits no later statement.
+    pub async fn cancel(&self, process: i32, secret: i32) {
         let key = self
             .keys()
             .get(&process)
             .filter(|key| key.secret == secret)
             .cloned();
-        match key {
-            Some(key) => {
-                // A thread that has ended has no sessions.
-                let _ = key.thread.send(Command::Cancel(key.session));
-            }
-            None => tracing::debug!(process, "a cancel request names no session"),
-        }
+        let Some(key) = key else {
+            return tracing::debug!(process, "a cancel request names no session");
+        };
+        let (done, is_done) = oneshot::channel();
+        // A thread that has ended has no sessions.
+        let _ = key.thread.send(Command::Cancel(key.session, done));
+        let _ = is_done.await;
     }
 
     fn keys(&self) -> std::sync::MutexGuard<'_, HashMap<i32, CancelKey>> {

@@ -58,7 +58,7 @@ pub async fn startup(
             }
             CANCEL_REQUEST => {
                 let (process, secret) = cancel_key(&mut reader).map_err(End::Fatal)?;
-                shared.cancel(process, secret);
+                shared.cancel(process, secret).await;
                 return Ok(None);
             }
             _ => {
@@ -127,13 +127,13 @@ fn session(
 
 /// Whether somebody may come in.
 fn admit(user: &str, database: &str, connection: &Connection) -> SqlResult<()> {
-    if let Some(peer) = connection.peer().map(|peer| peer.ip().to_canonical()) {
-        if !peer.is_loopback() {
-            let message = format!(
-                "no authentication is set up for host \"{peer}\", user \"{user}\", database \"{database}\""
-            );
-            return Err(fatal(b"28000", message));
-        }
+    if let Some(peer) = connection.peer()
+        && !peer.is_loopback()
+    {
+        let message = format!(
+            "no authentication is set up for host \"{peer}\", user \"{user}\", database \"{database}\""
+        );
+        return Err(fatal(b"28000", message));
     }
     if user != POSTGRES {
         return Err(fatal(b"28000", format!("role \"{user}\" does not exist")));

@@ -1,6 +1,7 @@
 //! A client's byte stream: TCP, a Unix socket, or memory.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -47,9 +48,15 @@ impl Handover {
 
 impl Stream {
     /// The address that a client must be trusted at; none for those of this machine by their nature.
-    pub fn peer(&self) -> Option<std::net::SocketAddr> {
+    pub fn peer(&self) -> Option<IpAddr> {
         match self {
-            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            // One that cannot be told is nobody's to trust.
+            Stream::Tcp(stream) => {
+                let address = stream
+                    .peer_addr()
+                    .map(|address| address.ip().to_canonical());
+                Some(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+            }
             Stream::Unix(_) | Stream::Local(_) => None,
         }
     }

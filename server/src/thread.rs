@@ -19,7 +19,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use vireo_abi::boot::Role;
 use vireo_abi::ids::SessionId;
@@ -34,8 +34,8 @@ const GOODBYE: Duration = Duration::from_secs(3);
 pub enum Command {
     /// Serve a client.
     Serve(Handover),
-    /// Cancel what a session is doing.
-    Cancel(SessionId),
+    /// Cancel what a session is doing, and say when that was passed on.
+    Cancel(SessionId, oneshot::Sender<()>),
     /// End every session, then the thread.
     End,
 }
@@ -94,10 +94,10 @@ impl GatewayThread {
 
     /// Waits until the thread has ended, as it was told to.
     pub fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            if thread.join().is_err() {
-                tracing::error!("a gateway thread panicked");
-            }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("a gateway thread panicked");
         }
     }
 }
@@ -131,9 +131,11 @@ async fn serve(
                 let client = serve_client(Rc::clone(&gateway), handover, commands.clone());
                 tokio::task::spawn_local(client);
             }
-            Command::Cancel(session) => {
+            Command::Cancel(session, done) => {
                 let message = "canceling statement due to user request";
                 gateway.cancel(session, SqlError::new(state::QUERY_CANCELED, message));
+                // Who asked may have gone.
+                let _ = done.send(());
             }
             Command::End => break,
         }

@@ -35,10 +35,10 @@ pub struct LostBlock {
 impl Session {
     /// An execute function that knows the session; one is waited for if need be.
     pub(crate) async fn ensure_open(&mut self) -> Result<usize, Stop> {
-        if let Some(place) = self.place {
-            if self.gateway.epoch(place.port) == place.epoch {
-                return Ok(place.port);
-            }
+        if let Some(place) = self.place
+            && self.gateway.epoch(place.port) == place.epoch
+        {
+            return Ok(place.port);
         }
         let stays = self
             .place

@@ -2,8 +2,8 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
-use support::raw::{RawClient, message, query, startup};
+use std::time::Duration;
+use support::raw::{message, query, startup};
 use support::{start, start_with};
 
 fn check(server: &support::Scripted, bytes: &[u8], state: &str, text: &str) {
@@ -230,42 +230,4 @@ fn a_huge_statement() {
         "08P01",
         "invalid message length",
     );
-}
-
-#[test]
-fn a_client_that_does_not_read_holds_only_itself() {
-    let server = start_with(|config| config.session_buffer_bytes = 1 << 18);
-    let mut slow = server.raw();
-    slow.start();
-    slow.send(&query("select wide 300000 1000"));
-    std::thread::sleep(Duration::from_millis(300));
-    let before = resident_bytes();
-    let mut quick = server.raw();
-    quick.start();
-    let start = Instant::now();
-    for _ in 0..100 {
-        assert_eq!(quick.ask(&query("select 1")), "TDCZ I");
-    }
-    assert!(start.elapsed() < Duration::from_secs(5));
-    std::thread::sleep(Duration::from_millis(300));
-    let grown = resident_bytes().saturating_sub(before);
-    assert!(
-        grown < 64 << 20,
-        "the gateway holds {grown} bytes more for a client that does not read"
-    );
-    let rows = count_rows(&mut slow);
-    assert_eq!(rows, 300_000);
-}
-
-fn count_rows(client: &mut RawClient) -> usize {
-    client
-        .until_ready()
-        .iter()
-        .filter(|message| message.tag == 'D')
-        .count()
-}
-
-fn resident_bytes() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }

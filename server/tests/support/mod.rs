@@ -33,9 +33,11 @@ impl Function for IdleStorage {
 
 /// A configuration with scripted functions.
 pub fn config(data_dir: &std::path::Path) -> ServerConfig {
-    let mut topology = Topology::default();
-    topology.catalog_pool_mib = 2;
-    topology.data_pool_mib = 2;
+    let topology = Topology {
+        catalog_pool_mib: 2,
+        data_pool_mib: 2,
+        ..Topology::default()
+    };
     let mut config = ServerConfig::new(data_dir);
     config.topology = Some(topology);
     config.isolation = Some(Isolation::Thread);
