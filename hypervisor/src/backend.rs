@@ -6,9 +6,10 @@ use crate::hypervisor::Program;
 use crate::image::Image;
 use crate::kvm::{Kvm, host_cpu_features};
 use crate::launch::Code;
-use crate::spare::Spares;
+use crate::standby::Standbys;
 use crate::supervise::{ClockSource, tsc};
 use crate::topology::{Isolation, Topology};
+use crate::vm::BareVm;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use vireo_abi::boot::Role;
 pub(crate) struct Backend {
     pub(crate) isolation: Isolation,
     kvm: Option<Arc<Kvm>>,
-    pub(crate) spares: Option<Arc<Spares>>,
+    pub(crate) standbys: Option<Arc<Standbys>>,
 }
 
 impl Backend {
@@ -26,7 +27,7 @@ impl Backend {
         let thread = Backend {
             isolation: Isolation::Thread,
             kvm: None,
-            spares: None,
+            standbys: None,
         };
         if isolation == Isolation::Thread {
             return Ok(thread);
@@ -35,11 +36,11 @@ impl Backend {
             Ok(kvm) => {
                 cut::install_handler()?;
                 let kvm = Arc::new(kvm);
-                let spares = Spares::new(kvm.clone())?;
+                let standbys = Standbys::new(kvm.clone())?;
                 Ok(Backend {
                     isolation: Isolation::Kvm,
                     kvm: Some(kvm),
-                    spares: Some(spares),
+                    standbys: Some(standbys),
                 })
             }
             Err(error) if isolation == Isolation::Auto => {
@@ -51,12 +52,9 @@ impl Backend {
     }
 
     pub(crate) fn clock(&self) -> Result<ClockSource, Error> {
-        if let (Some(kvm), Some(spares)) = (&self.kvm, &self.spares) {
-            let bare = spares.take(kvm)?;
-            let tsc_hz = bare.tsc_hz()?;
-            spares.give_back(bare);
+        if let Some(kvm) = &self.kvm {
             return Ok(ClockSource {
-                tsc_hz,
+                tsc_hz: BareVm::new(kvm)?.tsc_hz()?,
                 cpu_features: kvm.cpu_features,
             });
         }
@@ -93,14 +91,14 @@ pub(crate) fn codes(
         };
         let program = programs.iter().find(|program| program.role == role);
         let program = program.ok_or_else(|| missing("program"))?;
-        let code = match (&backend.kvm, &backend.spares) {
-            (Some(kvm), Some(spares)) => {
+        let code = match (&backend.kvm, &backend.standbys) {
+            (Some(kvm), Some(standbys)) => {
                 let bytes = program.image.ok_or_else(|| missing("image"))?;
                 let image = Arc::new(Image::load(role, bytes)?);
                 Code::Kvm {
                     image,
                     kvm: kvm.clone(),
-                    spares: spares.clone(),
+                    standbys: standbys.clone(),
                 }
             }
             _ => Code::Thread {

@@ -10,7 +10,7 @@ use crate::launch::Report;
 use crate::layout::Layout;
 use crate::link::HostLink;
 use crate::memory::Region;
-use crate::spare::Spares;
+use crate::standby::Standbys;
 use crate::stats::Stats;
 use crate::supervise::node::Node;
 use crate::supervise::{Pools, Supervisor};
@@ -50,7 +50,7 @@ pub struct Hypervisor {
     is_over: Arc<AtomicBool>,
     host_links: Vec<HostLink>,
     threads: Mutex<Threads>,
-    spares: Option<Arc<Spares>>,
+    standbys: Option<Arc<Standbys>>,
 }
 
 /// What `stop` ends, in this order.
@@ -93,7 +93,6 @@ impl Hypervisor {
             data: Arc::new(Region::new_huge((topology.data_pool_mib as usize) << 20)?),
             announce: Arc::new(Region::new_huge(ANNOUNCE_SIZE)?),
         };
-        let spare_vms = topology.spare_vms as usize;
         let mut supervisor = Supervisor::new(topology, codes, pools, clock, reports);
         let mut layout = Layout::new(&mut supervisor);
         layout.add_functions()?;
@@ -105,14 +104,7 @@ impl Hypervisor {
         } = layout;
         let supervisor = Arc::new(Mutex::new(supervisor));
         let is_over = Arc::new(AtomicBool::new(false));
-        let spares = backend.spares;
-        let thread = supervise(
-            supervisor.clone(),
-            messages,
-            on_event,
-            is_over.clone(),
-            spares.clone().map(|spares| (spares, spare_vms)),
-        )?;
+        let thread = supervise(supervisor.clone(), messages, on_event, is_over.clone())?;
         let threads = Mutex::new(Threads {
             supervisor: Some(thread),
             devices,
@@ -125,7 +117,7 @@ impl Hypervisor {
             is_over,
             host_links,
             threads,
-            spares,
+            standbys: backend.standbys,
         })
     }
 
@@ -231,8 +223,8 @@ impl Hypervisor {
             tracing::error!("the supervisor panicked");
         }
         threads.devices.clear();
-        if let Some(spares) = &self.spares {
-            spares.stop();
+        if let Some(standbys) = &self.standbys {
+            standbys.stop();
         }
     }
 
@@ -323,23 +315,16 @@ fn supervise(
     messages: Receiver<Message>,
     on_event: EventHandler,
     is_over: Arc<AtomicBool>,
-    spares: Option<(Arc<Spares>, usize)>,
 ) -> Result<JoinHandle<()>, Error> {
     let builder = std::thread::Builder::new().name("supervisor".into());
     let spawned = builder.spawn(move || {
         let lock = || supervisor.lock().unwrap_or_else(PoisonError::into_inner);
         while !is_over.load(Ordering::Acquire) {
-            let (wait, events, is_up) = {
+            let (wait, events) = {
                 let mut supervisor = lock();
-                let wait = supervisor.turn();
-                let is_up = supervisor.nodes.iter().all(Node::is_ready);
-                (wait, supervisor.take_events(), is_up)
+                (supervisor.turn(), supervisor.take_events())
             };
             events.into_iter().for_each(&on_event);
-            // Spares are made when nobody waits for a processor to start on.
-            if is_up && let Some((spares, count)) = &spares {
-                spares.keep(*count);
-            }
             let mut next = messages.recv_timeout(wait);
             loop {
                 match next {

@@ -2,17 +2,17 @@
 //!
 //! Invariants:
 //! 1. The report is sent after the function has run its last instruction, and exactly once.
-//! 2. The machine is taken apart after the report: whoever waits for the function need not wait for that.
+//! 2. The machine goes with the report: taking it apart takes time and locks that a start needs.
 
 use crate::cut::Cut;
 use crate::error::Error;
 use crate::image::Image;
 use crate::kvm::Kvm;
 use crate::pages::Pages;
-use crate::spare::Spares;
+use crate::standby::Standbys;
 use crate::thread;
 use crate::vcpu::{self, Counters, Exit};
-use crate::vm::{SharedArea, Vm};
+use crate::vm::{BareVm, SharedArea, Vm};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::Sender;
@@ -26,7 +26,7 @@ pub(crate) enum Code {
     Kvm {
         image: Arc<Image>,
         kvm: Arc<Kvm>,
-        spares: Arc<Spares>,
+        standbys: Arc<Standbys>,
     },
     /// On a thread.
     Thread { entry: ThreadEntry },
@@ -36,6 +36,8 @@ pub(crate) enum Code {
 pub(crate) struct Launch {
     pub(crate) name: String,
     pub(crate) code: Code,
+    /// A machine made ahead, for KVM.
+    pub(crate) standby: Option<Vm>,
     pub(crate) pages: Pages,
     pub(crate) shared: Vec<SharedArea>,
     pub(crate) doorbell: Arc<EventFd>,
@@ -53,6 +55,8 @@ pub(crate) struct Report {
     pub(crate) node: usize,
     pub(crate) generation: u64,
     pub(crate) result: Result<Exit, Error>,
+    /// The machine, to be taken apart when there is time.
+    pub(crate) machine: Option<Vm>,
 }
 
 /// A function's thread, seen from outside.
@@ -84,6 +88,7 @@ pub(crate) fn start(launch: Launch) -> Result<FunctionThread, Error> {
 fn run(launch: Launch, cut: &Cut, id: &AtomicI32) {
     let Launch {
         code,
+        standby,
         pages,
         shared,
         doorbell,
@@ -96,12 +101,18 @@ fn run(launch: Launch, cut: &Cut, id: &AtomicI32) {
     }
     let mut machine = None;
     let result = match code {
-        Code::Thread { entry } => Ok(thread::run(entry, &pages, &doorbell, &peers, &counters)),
-        Code::Kvm { image, kvm, spares } => {
-            let vm = spares
-                .take(&kvm)
-                .and_then(|bare| Vm::new(bare, image, pages, shared, &peers));
-            vm.map(|vm| vcpu::run(machine.insert(vm), &doorbell, cut, &counters))
+        Code::Thread { entry } => {
+            // Nobody else holds what the function can reach: here it is held until the entry has returned.
+            let exit = thread::run(entry, &pages, &doorbell, &peers, &counters);
+            drop(shared);
+            Ok(exit)
+        }
+        Code::Kvm { image, kvm, .. } => {
+            let made = standby.map_or_else(
+                || Vm::new(BareVm::new(&kvm)?, image, pages, shared, &peers),
+                Ok,
+            );
+            made.map(|vm| vcpu::run(machine.insert(vm), &doorbell, cut, &counters))
         }
     };
     id.store(0, Ordering::Release);
@@ -109,10 +120,10 @@ fn run(launch: Launch, cut: &Cut, id: &AtomicI32) {
         node: launch.node,
         generation: launch.generation,
         result,
+        machine,
     };
     // A supervisor that is gone waits for no report.
     let _ = launch.reports.send(report);
-    drop(machine);
 }
 
 /// Pins the calling thread. A core that does not exist is worth a warning, not a failure.

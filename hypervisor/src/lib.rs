@@ -18,7 +18,7 @@ mod link;
 mod memory;
 mod page_table;
 mod pages;
-mod spare;
+mod standby;
 mod stats;
 mod supervise;
 mod thread;

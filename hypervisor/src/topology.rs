@@ -7,6 +7,7 @@
 //! catalog_pool_mib = 64
 //! data_pool_mib = 4096        # touched lazily, so what is empty costs nothing
 //! runaway_ms = 5000           # CPU time without a heartbeat that makes a runaway loop
+//! standbys = true             # a machine made ahead for each function
 //!
 //! [parse]
 //! instances = 1
@@ -113,8 +114,8 @@ pub struct Topology {
     pub acknowledge_ms: u64,
     /// Milliseconds that a function has to stop when it is asked to.
     pub stop_ms: u64,
-    /// Bare VMs kept ready for the next function to start.
-    pub spare_vms: u32,
+    /// Whether each function has a machine made ahead that can take its place.
+    pub standbys: bool,
     /// The parse functions.
     pub parse: FunctionSpec,
     /// The execute functions.
@@ -140,7 +141,7 @@ impl Default for Topology {
             runaway_ms: 5000,
             acknowledge_ms: 2000,
             stop_ms: 30_000,
-            spare_vms: 1,
+            standbys: true,
             parse: spec(1, 64),
             execute: spec(1, 1024),
             storage: spec(1, 512),
@@ -159,7 +160,7 @@ struct File {
     runaway_ms: Option<u64>,
     acknowledge_ms: Option<u64>,
     stop_ms: Option<u64>,
-    spare_vms: Option<u32>,
+    standbys: Option<bool>,
     parse: PartialSpec,
     execute: PartialSpec,
     storage: PartialSpec,
@@ -200,7 +201,7 @@ impl Topology {
             runaway_ms: file.runaway_ms.unwrap_or(default.runaway_ms),
             acknowledge_ms: file.acknowledge_ms.unwrap_or(default.acknowledge_ms),
             stop_ms: file.stop_ms.unwrap_or(default.stop_ms),
-            spare_vms: file.spare_vms.unwrap_or(default.spare_vms),
+            standbys: file.standbys.unwrap_or(default.standbys),
             parse: file.parse.over(default.parse),
             execute: file.execute.over(default.execute),
             storage: file.storage.over(default.storage),

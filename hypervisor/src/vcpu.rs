@@ -20,6 +20,7 @@ use crate::vm::{DOORBELLS_PHYSICAL, Vm};
 use kvm_ioctls::VcpuExit;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use vireo_abi::boot::State;
 use vireo_abi::memory_map::{DOORBELLS, EXIT, PAGE_SIZE, PARK};
 use vmm_sys_util::eventfd::EventFd;
 
@@ -80,6 +81,23 @@ pub(crate) fn run(vm: &mut Vm, doorbell: &EventFd, cut: &Cut, counters: &Counter
     };
     cut.disarm();
     exit
+}
+
+/// Runs a function that was asked to hold until it does. False if it ends, or parks for another reason.
+pub(crate) fn run_until_held(vm: &mut Vm, cut: &Cut, counters: &Counters) -> bool {
+    cut.arm(&raw mut vm.vcpu.get_kvm_run().immediate_exit);
+    let holds = loop {
+        if cut.is_requested() {
+            break false;
+        }
+        match enter(vm, counters) {
+            Next::Enter => {}
+            Next::Park => break vm.pages.state() == Some(State::Held),
+            Next::End(_) => break false,
+        }
+    };
+    cut.disarm();
+    holds
 }
 
 fn enter(vm: &mut Vm, counters: &Counters) -> Next {

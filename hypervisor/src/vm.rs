@@ -28,6 +28,7 @@ use crate::page_table::{Granule, PageTables, Rights, TABLES};
 use crate::pages::Pages;
 use kvm_bindings::{
     KVM_MEM_READONLY, kvm_device_attr, kvm_regs, kvm_segment, kvm_userspace_memory_region,
+    kvm_xsave,
 };
 use kvm_ioctls::{IoEventAddress, NoDatamatch, VcpuFd, VmFd};
 use std::os::fd::AsRawFd;
@@ -62,13 +63,27 @@ pub(crate) struct BareVm {
     vm: VmFd,
 }
 
+/// What machines are copied from.
+pub(crate) struct Template {
+    registers: kvm_regs,
+    extended: kvm_xsave,
+    /// Pages that are not zero, by their offset in private memory.
+    pages: Vec<(usize, Box<[u8; PAGE_SIZE]>)>,
+}
+
+impl Template {
+    pub(crate) fn page_count(&self) -> usize {
+        self.pages.len()
+    }
+}
+
 /// A VM that can run.
 pub(crate) struct Vm {
     pub(crate) vcpu: VcpuFd,
     vm: VmFd,
     pub(crate) pages: Pages,
-    _image: Arc<Image>,
-    _shared: Vec<SharedArea>,
+    image: Arc<Image>,
+    pub(crate) shared: Vec<SharedArea>,
 }
 
 impl BareVm {
@@ -108,8 +123,8 @@ impl Vm {
             vcpu,
             vm,
             pages,
-            _image: image,
-            _shared: shared,
+            image,
+            shared,
         };
         machine.build_tables()?;
         machine.add_slots()?;
@@ -121,7 +136,7 @@ impl Vm {
             result.map_err(kvm("KVM_IOEVENTFD"))?;
         }
         let registers = kvm_regs {
-            rip: machine._image.entry,
+            rip: machine.image.entry,
             rflags: 2,
             rsp: STACK_END,
             rdi: BOOT,
@@ -132,6 +147,46 @@ impl Vm {
             .set_regs(&registers)
             .map_err(kvm("KVM_SET_REGS"))?;
         Ok(machine)
+    }
+
+    /// The processor and the touched private pages of a machine that is parked: what a copy needs.
+    /// The tables, the boot page and the control page are each machine's own.
+    pub(crate) fn capture(&mut self) -> Result<Template, Error> {
+        // An exit for MMIO is only finished by the next entry: KVM_RUN with immediate_exit finishes it.
+        self.vcpu.set_kvm_immediate_exit(1);
+        let finished = self.vcpu.run().map(drop);
+        self.vcpu.set_kvm_immediate_exit(0);
+        match finished {
+            Err(error) if error.errno() == libc::EINTR => {}
+            Err(error) => return Err(kvm("KVM_RUN")(error)),
+            Ok(()) => {}
+        }
+        let region = &self.pages.region;
+        let mut pages = Vec::new();
+        for offset in region.resident_pages(STATUS as usize, region.size() - STATUS as usize) {
+            let mut bytes = Box::new([0; PAGE_SIZE]);
+            region.read(offset, &mut bytes[..]);
+            if bytes.iter().any(|byte| *byte != 0) {
+                pages.push((offset, bytes));
+            }
+        }
+        Ok(Template {
+            registers: self.vcpu.get_regs().map_err(kvm("KVM_GET_REGS"))?,
+            extended: self.vcpu.get_xsave().map_err(kvm("KVM_GET_XSAVE"))?,
+            pages,
+        })
+    }
+
+    /// Makes this machine, which has not run, go on from where the template was captured.
+    pub(crate) fn become_copy(&self, template: &Template) -> Result<(), Error> {
+        for (offset, bytes) in &template.pages {
+            self.pages.region.write(*offset, &bytes[..]);
+        }
+        // SAFETY: the state was captured from a processor with the same features and XCR0.
+        let extended = unsafe { self.vcpu.set_xsave(&template.extended) };
+        extended.map_err(kvm("KVM_SET_XSAVE"))?;
+        let registers = self.vcpu.set_regs(&template.registers);
+        registers.map_err(kvm("KVM_SET_REGS"))
     }
 
     fn build_tables(&self) -> Result<(), Error> {
@@ -152,7 +207,7 @@ impl Vm {
             Rights::ReadWrite,
             Granule::Small,
         )?;
-        for segment in &self._image.segments {
+        for segment in &self.image.segments {
             let address = segment.pages.start;
             let physical = match segment.rights {
                 Rights::ReadWrite => address,
@@ -166,7 +221,7 @@ impl Vm {
                 Granule::Small,
             )?;
         }
-        for area in &self._shared {
+        for area in &self.shared {
             tables.map(
                 area.address,
                 area.address,
@@ -181,9 +236,9 @@ impl Vm {
     fn add_slots(&self) -> Result<(), Error> {
         let private = &self.pages.region;
         self.add_slot(0, 0, private, 0, private.size(), Rights::ReadWrite)?;
-        let image = &self._image.shared;
+        let image = &self.image.shared;
         self.add_slot(1, IMAGE_PHYSICAL, image, 0, image.size(), Rights::Read)?;
-        for (slot, area) in (2..).zip(&self._shared) {
+        for (slot, area) in (2..).zip(&self.shared) {
             self.add_slot(
                 slot,
                 area.address,

@@ -37,6 +37,7 @@ use crate::launch::{Code, Report};
 use crate::memory::Region;
 use crate::topology::Topology;
 use crate::vcpu::Exit;
+use crate::vm::Vm;
 use links::{Link, Place, Progress};
 use node::Node;
 pub(crate) use start::{ClockSource, tsc};
@@ -52,8 +53,9 @@ use vireo_abi::platform::exit_code;
 const SOON: Duration = Duration::from_micros(100);
 const LATER: Duration = Duration::from_millis(1);
 const IDLE: Duration = Duration::from_millis(20);
-/// How long something may be under way before it takes long.
+/// How long something may be under way before it takes long, and before it seems to wait for somebody.
 const LONG: Duration = Duration::from_millis(20);
+const STALLED: Duration = Duration::from_secs(1);
 const CLOCK_PERIOD: Duration = Duration::from_millis(500);
 
 /// What the supervisor knows.
@@ -73,6 +75,8 @@ pub(crate) struct Supervisor {
     moving_since: Option<Instant>,
     clock_written: Instant,
     events: Vec<Event>,
+    /// Machines to take apart.
+    ended: Vec<Vm>,
 }
 
 /// The memory that functions share.
@@ -105,6 +109,7 @@ impl Supervisor {
             moving_since: None,
             clock_written: Instant::now(),
             events: Vec::new(),
+            ended: Vec::new(),
         }
     }
 
@@ -121,12 +126,19 @@ impl Supervisor {
         is_moving |= self.start_functions();
         // A link of what was just started can move at once.
         is_moving |= self.advance_links();
+        if self.nodes.iter().all(Node::is_ready) {
+            self.prepare();
+        }
         if !is_moving {
             self.moving_since = None;
             return IDLE;
         }
         let since = *self.moving_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < LONG { SOON } else { LATER }
+        match since.elapsed() {
+            elapsed if elapsed < LONG => SOON,
+            elapsed if elapsed < STALLED => LATER,
+            _ => IDLE,
+        }
     }
 
     /// What there is to tell.
@@ -160,7 +172,9 @@ impl Supervisor {
             node: index,
             generation,
             result,
+            machine,
         } = report;
+        self.ended.extend(machine);
         if self.nodes[index].generation != generation {
             return;
         }
@@ -407,6 +421,32 @@ impl Supervisor {
             }
         }
         is_moving
+    }
+
+    /// What is done when every function is up: taking machines apart, and having standbys made.
+    fn prepare(&mut self) {
+        let standbys = self.codes.values().find_map(|code| match code {
+            Code::Kvm { standbys, .. } => Some(standbys.clone()),
+            Code::Thread { .. } => None,
+        });
+        let Some(standbys) = standbys else {
+            return;
+        };
+        if !self.ended.is_empty() {
+            standbys.bury(std::mem::take(&mut self.ended));
+        }
+        if self.is_stopping || !self.topology.standbys {
+            return;
+        }
+        for index in 0..self.nodes.len() {
+            if self.nodes[index].is_ready() && standbys.lacks(index) {
+                match self.recipe(index) {
+                    Ok(Some(recipe)) => standbys.order(recipe),
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!(%error, "no standby"),
+                }
+            }
+        }
     }
 
     fn of_role(&self, role: Role) -> Vec<usize> {

@@ -7,6 +7,7 @@ use crate::error::{Error, host};
 use crate::launch::{self, Code, Launch};
 use crate::page_table::{Granule, Rights};
 use crate::pages::Pages;
+use crate::standby::Recipe;
 use crate::vm::SharedArea;
 use std::io;
 use std::sync::Arc;
@@ -67,16 +68,20 @@ impl Supervisor {
             role: node.role.name(),
         })?;
         let code = code.clone();
-        let pages = match &code {
-            Code::Kvm { image, .. } => {
+        let is_vm = matches!(code, Code::Kvm { .. });
+        let standby = match &code {
+            Code::Kvm { standbys, .. } => standbys.take(index),
+            Code::Thread { .. } => None,
+        };
+        let (pages, shared) = match (&standby, &code) {
+            (Some(standby), _) => (standby.pages.clone(), standby.shared.clone()),
+            (None, Code::Kvm { image, .. }) => {
                 let pages = Pages::for_vm(node.heap_size)?;
                 image.write_data(&pages.region);
-                pages
+                (pages, self.shared_areas(index))
             }
-            Code::Thread { .. } => Pages::for_thread()?,
+            (None, Code::Thread { .. }) => (Pages::for_thread()?, self.shared_areas(index)),
         };
-        let is_vm = matches!(code, Code::Kvm { .. });
-        let shared = self.shared_areas(index);
         pages.write_boot(&self.boot_page(index, &pages, &shared, is_vm)?);
         let links = node.links.iter().map(|(link, _)| &self.links[*link]);
         let first_epochs: Vec<u32> = links.map(|link| link.epoch).collect();
@@ -95,6 +100,7 @@ impl Supervisor {
         let thread = launch::start(Launch {
             name: node.name.clone(),
             code,
+            standby,
             pages: pages.clone(),
             shared: shared.clone(),
             doorbell: node.doorbell.clone(),
@@ -120,6 +126,26 @@ impl Supervisor {
             heartbeat: Heartbeat::default(),
         });
         Ok(())
+    }
+
+    /// What a standby of this function is made of; None on the thread backend.
+    pub(super) fn recipe(&self, index: usize) -> Result<Option<Recipe>, Error> {
+        let node = &self.nodes[index];
+        let (Some(Code::Kvm { image, .. }), Some(running)) =
+            (self.codes.get(&node.role), &node.running)
+        else {
+            return Ok(None);
+        };
+        let shared = self.shared_areas(index);
+        Ok(Some(Recipe {
+            node: index,
+            role: node.role,
+            image: image.clone(),
+            heap_size: node.heap_size,
+            boot: self.boot_page(index, &running.pages, &shared, true)?,
+            shared,
+            peers: self.peer_doorbells(index)?,
+        }))
     }
 
     /// What the function shares with others, each with its rights: the whole of DESIGN's isolation.
