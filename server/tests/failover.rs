@@ -131,12 +131,36 @@ async fn a_request_is_cancelled_wherever_it_is() {
         let message = error.as_db_error().unwrap().message();
         assert_eq!(message, "canceling statement due to user request");
     }
-    client
-        .cancel_token()
-        .cancel_query(tokio_postgres::NoTls)
-        .await
-        .unwrap();
     client.simple_query("select 1").await.unwrap();
+}
+
+#[test]
+fn a_cancellation_hits_no_later_statement() {
+    let server = start();
+    let mut client = server.raw();
+    let key = client
+        .start()
+        .into_iter()
+        .find(|message| message.tag == 'K')
+        .unwrap()
+        .body;
+    for secret in [key[4..].to_vec(), vec![0; 4]] {
+        for _ in 0..50 {
+            let mut other = server.raw();
+            let request = [
+                &16_i32.to_be_bytes()[..],
+                &80_877_102_i32.to_be_bytes(),
+                &key[..4],
+                &secret,
+            ];
+            other.send(&request.concat());
+            assert!(
+                other.receive().is_none(),
+                "it is closed when it was acted on"
+            );
+            assert_eq!(client.ask(&query("select 1")), "TDCZ I");
+        }
+    }
 }
 
 #[tokio::test]
