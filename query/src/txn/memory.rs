@@ -126,7 +126,7 @@ pub struct MemoryTransaction {
     memory_used: Cell<usize>,
     memory_limit: Cell<usize>,
     checkpoints: Cell<u64>,
-    notices: RefCell<Vec<Box<SqlError>>>,
+    notices: RefCell<Vec<SqlError>>,
 }
 
 impl MemoryTransaction {
@@ -157,7 +157,7 @@ impl MemoryTransaction {
     }
 
     /// The notices since the last call.
-    pub fn take_notices(&self) -> Vec<Box<SqlError>> {
+    pub fn take_notices(&self) -> Vec<SqlError> {
         self.notices.take()
     }
 
@@ -462,7 +462,7 @@ impl Transaction for MemoryTransaction {
     }
 
     fn notice(&self, notice: Box<SqlError>) {
-        self.notices.borrow_mut().push(notice);
+        self.notices.borrow_mut().push(*notice);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::plan::SortKey;
 use crate::types::compare::compare;
+use alloc::string::ToString;
 use core::cmp::Ordering;
 
 const TYPES: [SqlType; 3] = [INT, TEXT, INT];
@@ -86,11 +87,7 @@ fn a_limit_drops_rows_early() {
         .map(|i| vec![int(i * 7919 % 1000), text("x"), int(i)])
         .collect();
     for limit in [1, 10, 2048, 5000] {
-        check(
-            &rows,
-            [false, false, i64::from(limit) % 2 == 0, false],
-            Some(limit),
-        );
+        check(&rows, [false, false, limit % 2 == 0, false], Some(limit));
     }
 }
 
@@ -144,8 +141,6 @@ fn limit_and_offset() {
     assert_eq!(state(Some(bigint(-1)), None), "2201W");
     assert_eq!(state(None, Some(bigint(-1))), "2201X");
 }
-
-use alloc::string::ToString;
 
 #[test]
 fn memory_is_accounted() {
