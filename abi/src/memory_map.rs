@@ -1,5 +1,6 @@
-//! Where things are in a function VM. Guest virtual and guest physical addresses are the same
-//! numbers; what is not listed is not mapped.
+//! Where things are in a function VM. What is not listed is not mapped. Guest virtual and guest
+//! physical addresses are the same numbers, but for the doorbells and the read-only part of the
+//! image, which the hypervisor places where it likes.
 //!
 //! ```text
 //!  address            size      rights   what

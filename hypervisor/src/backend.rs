@@ -4,7 +4,7 @@ use crate::cut;
 use crate::error::Error;
 use crate::hypervisor::Program;
 use crate::image::Image;
-use crate::kvm::{Kvm, host_cpu_features};
+use crate::kvm::{Kvm, cpu_features};
 use crate::launch::Code;
 use crate::standby::Standbys;
 use crate::supervise::{ClockSource, tsc};
@@ -60,7 +60,7 @@ impl Backend {
         }
         Ok(ClockSource {
             tsc_hz: measure_tsc(),
-            cpu_features: host_cpu_features(),
+            cpu_features: cpu_features(u64::MAX),
         })
     }
 }

@@ -50,9 +50,15 @@ impl Kvm {
             .into_iter()
             .find(|xcr0| states & xcr0 == *xcr0)
             .unwrap_or(3);
+        let cpu_features = cpu_features(xcr0);
+        if cpu_features & (cpu::AVX2 | cpu::SSE42) != cpu::AVX2 | cpu::SSE42 {
+            // Images are built for x86-64-v3.
+            let what = "AVX2 for guests";
+            return Err(Error::KvmCapability { what });
+        }
         Ok(Kvm {
             kvm: kvm_fd,
-            cpu_features: cpu_features(&cpuid, xcr0),
+            cpu_features,
             cpuid,
             xcr0,
         })
@@ -69,47 +75,28 @@ impl Kvm {
     }
 }
 
-fn cpu_features(cpuid: &CpuId, xcr0: u64) -> u64 {
-    let leaf = |function, index| {
-        let leaves = cpuid.as_slice().iter();
-        leaves
-            .clone()
-            .find(|leaf| leaf.function == function && leaf.index == index)
-    };
-    let basic = leaf(1, 0).map_or(0, |leaf| leaf.ecx);
-    let (ebx, edx) = leaf(7, 0).map_or((0, 0), |leaf| (leaf.ebx, leaf.edx));
-    let has = |register: u32, bits: &[u32]| bits.iter().all(|bit| register >> bit & 1 == 1);
-    let mut features = 0;
-    if has(basic, &[20]) {
-        features |= cpu::SSE42;
-    }
-    if has(ebx, &[5]) && xcr0 & XCR0_AVX == XCR0_AVX {
-        features |= cpu::AVX2;
-    }
-    if has(ebx, &[16, 17, 30, 31]) && xcr0 == XCR0_AVX512 {
-        features |= cpu::AVX512;
-    }
-    if has(ebx, &[9]) && has(edx, &[4]) {
-        features |= cpu::FSRM;
-    }
-    features
-}
-
-/// The features of this host's processor, for functions on threads.
-pub(crate) fn host_cpu_features() -> u64 {
+/// The [`cpu`] bits of this host's processor. A guest at CPL 3 runs on it natively, so they are the
+/// guest's too, as far as XCR0 lets it use the registers; what KVM lists for CPUID is no measure: PVM
+/// leaves out most of what its guests can do.
+pub(crate) fn cpu_features(xcr0: u64) -> u64 {
     let mut features = 0;
     if is_x86_feature_detected!("sse4.2") {
         features |= cpu::SSE42;
     }
-    if is_x86_feature_detected!("avx2") {
+    if is_x86_feature_detected!("avx2") && xcr0 & XCR0_AVX == XCR0_AVX {
         features |= cpu::AVX2;
     }
     let avx512 = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl");
-    if avx512 {
+    if avx512 && xcr0 & XCR0_AVX512 == XCR0_AVX512 {
         features |= cpu::AVX512;
+    }
+    let leaf = core::arch::x86_64::__cpuid_count(7, 0);
+    let (erms, fsrm) = (leaf.ebx >> 9 & 1, leaf.edx >> 4 & 1);
+    if erms & fsrm == 1 {
+        features |= cpu::FSRM;
     }
     features
 }
