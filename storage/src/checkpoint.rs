@@ -90,7 +90,10 @@ pub(crate) fn free_stage_list(
     if superblock.staged.0 == 0 {
         return Ok(());
     }
-    let value = crate::Overflow { length: superblock.staged_bytes as u32, first: superblock.staged };
+    let value = crate::Overflow {
+        length: superblock.staged_bytes as u32,
+        first: superblock.staged,
+    };
     tree::free_overflow(&mut database.stores[DATA], value)
 }
 
@@ -199,10 +202,16 @@ impl Checkpoint {
     fn submit_pages(&mut self, database: &Database, device: &mut dyn BlockDevice) -> bool {
         let mut worked = false;
         for _ in 0..WRITES_PER_TURN {
-            let Some(run) = self.todo.last().cloned() else { break };
+            let Some(run) = self.todo.last().cloned() else {
+                break;
+            };
             self.buffer.clear();
             for page in &self.pages[run.clone()] {
-                let pool = if page.0 < self.superblock.data_first { CATALOG } else { DATA };
+                let pool = if page.0 < self.superblock.data_first {
+                    CATALOG
+                } else {
+                    DATA
+                };
                 let bytes = database.stores[pool].page(*page);
                 let mut copy: Page = *bytes.expect("a checkpoint's pages stay until it is durable");
                 let checksum = crc32c(&copy[4..]);
@@ -210,7 +219,9 @@ impl Checkpoint {
                 self.buffer.extend_from_slice(&copy);
             }
             let offset = self.pages[run.start].0 * PAGE_SIZE as u64;
-            let Some(ticket) = device.write(offset, &self.buffer) else { break };
+            let Some(ticket) = device.write(offset, &self.buffer) else {
+                break;
+            };
             worked = true;
             self.todo.pop();
             self.in_flight.push((ticket, run));

@@ -22,7 +22,7 @@ use crate::{Cursor, PoolView};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use hashbrown::HashMap;
-use vireo_abi::ids::{CATALOG_TREE, PageId, TreeId, Version};
+use vireo_abi::ids::{CATALOG_TREE, PageId, TreeId};
 use vireo_abi::write_set::{Operation, Operations};
 
 /// The first object id that is handed out.
@@ -101,13 +101,19 @@ impl Database {
     pub(crate) fn new(catalog: PoolMemory, data: PoolMemory, volume_pages: u64) -> Database {
         let catalog_end = data.first_page();
         Database {
-            stores: [Store::new(catalog, catalog_end), Store::new(data, volume_pages)],
+            stores: [
+                Store::new(catalog, catalog_end),
+                Store::new(data, volume_pages),
+            ],
             trees: HashMap::new(),
             master_root: PageId(0),
             dirty: Vec::new(),
             sequence: 1,
             catalog_version: 1,
-            objects: Numbers { next: Some(FIRST_OBJECT), logged: FIRST_OBJECT },
+            objects: Numbers {
+                next: Some(FIRST_OBJECT),
+                logged: FIRST_OBJECT,
+            },
             unborn: HashMap::new(),
             staged: BTreeMap::new(),
             drops: VecDeque::new(),
@@ -125,8 +131,15 @@ impl Database {
 
     fn add_catalog(&mut self, root: PageId, row_count: u64) {
         let numbers = Numbers::default();
-        self.trees
-            .insert(CATALOG_TREE, TreeState { root, row_count, numbers, is_dirty: false });
+        self.trees.insert(
+            CATALOG_TREE,
+            TreeState {
+                root,
+                row_count,
+                numbers,
+                is_dirty: false,
+            },
+        );
     }
 
     /// Takes over a state of which the master tree is loaded. Gives the roots of the trees to be loaded.
@@ -134,7 +147,10 @@ impl Database {
         self.sequence = state.sequence;
         self.catalog_version = state.catalog_version;
         self.master_root = state.master_root;
-        self.objects = Numbers { next: Some(state.next_object), logged: state.next_object };
+        self.objects = Numbers {
+            next: Some(state.next_object),
+            logged: state.next_object,
+        };
         self.staged = state.staged.clone();
         self.add_catalog(state.catalog_root, state.catalog_rows);
         let mut roots: Vec<PageId> = self
@@ -146,12 +162,18 @@ impl Database {
         while cursor.next()? {
             let Some(entry) = cursor.entry()? else { break };
             let page = self.master_root;
-            let corrupt = ReadError::Corrupt { page, what: "a tree's record is malformed" };
+            let corrupt = ReadError::Corrupt {
+                page,
+                what: "a tree's record is malformed",
+            };
             let (Some(key), Value::Inline(bytes)) = (entry.key.first_chunk(), entry.value) else {
                 return Err(corrupt);
             };
             let record = TreeRecord::decode(bytes).ok_or(corrupt)?;
-            let numbers = Numbers { next: None, logged: record.next_row_id };
+            let numbers = Numbers {
+                next: None,
+                logged: record.next_row_id,
+            };
             let tree = TreeState {
                 root: record.root,
                 row_count: record.row_count,
@@ -218,7 +240,9 @@ impl Database {
         sequence: u64,
         value: NewValue<'_>,
     ) -> Result<(), SpaceError> {
-        let Some(state) = self.trees.get_mut(&tree) else { return Ok(()) };
+        let Some(state) = self.trees.get_mut(&tree) else {
+            return Ok(());
+        };
         let store = &mut self.stores[pool_of(tree)];
         if tree::put(store, &mut state.root, key, sequence, value)? == Before::Absent {
             state.row_count += 1;
@@ -237,7 +261,9 @@ impl Database {
         key: &[u8],
         sequence: u64,
     ) -> Result<(), SpaceError> {
-        let Some(state) = self.trees.get_mut(&tree) else { return Ok(()) };
+        let Some(state) = self.trees.get_mut(&tree) else {
+            return Ok(());
+        };
         let store = &mut self.stores[pool_of(tree)];
         if tree::delete(store, &mut state.root, key)? == Before::Present {
             state.row_count = state.row_count.saturating_sub(1);
@@ -253,7 +279,15 @@ impl Database {
         }
         let root = tree::create(&mut self.stores[pool_of(tree)])?;
         let numbers = self.unborn.remove(&tree).unwrap_or_default();
-        self.trees.insert(tree, TreeState { root, row_count: 0, numbers, is_dirty: false });
+        self.trees.insert(
+            tree,
+            TreeState {
+                root,
+                row_count: 0,
+                numbers,
+                is_dirty: false,
+            },
+        );
         self.touch(tree, sequence);
         let after = u64::from(tree.0) + 1;
         self.objects.next = self.objects.next.map(|next| next.max(after));
@@ -276,7 +310,9 @@ impl Database {
 
     /// Puts a private tree in the place of an empty one.
     pub(crate) fn graft(&mut self, tree: TreeId, root: PageId, rows: u64, sequence: u64) {
-        let Some(state) = self.trees.get_mut(&tree) else { return };
+        let Some(state) = self.trees.get_mut(&tree) else {
+            return;
+        };
         assert!(state.row_count == 0, "only an empty tree is replaced");
         self.stores[pool_of(tree)].retire(state.root);
         (state.root, state.row_count) = (root, rows);
@@ -304,7 +340,9 @@ impl Database {
     pub(crate) fn apply(&mut self, body: &[u8], sequence: u64) -> Result<(), SpaceError> {
         for operation in Operations::new(body) {
             match operation {
-                Ok(Operation::Put { tree, key, value, .. }) => {
+                Ok(Operation::Put {
+                    tree, key, value, ..
+                }) => {
                     self.put(tree, key, sequence, NewValue::Bytes(value))?;
                 }
                 Ok(Operation::Delete { tree, key, .. }) => self.delete(tree, key, sequence)?,
@@ -331,7 +369,11 @@ impl Database {
             }
             _ => 1,
         };
-        let ahead = if tree.0 == 0 { RESERVE_OBJECTS_AHEAD } else { RESERVE_AHEAD };
+        let ahead = if tree.0 == 0 {
+            RESERVE_OBJECTS_AHEAD
+        } else {
+            RESERVE_AHEAD
+        };
         let numbers = self.numbers_mut(tree);
         let first = numbers.next.unwrap_or(largest.max(numbers.logged));
         let next = first.saturating_add(u64::from(count));
@@ -342,7 +384,13 @@ impl Database {
         numbers.logged = next.saturating_add(ahead);
         let next = numbers.logged;
         self.touch_record(tree);
-        Ok((first, Some(Record::Reserve { tree: u64::from(tree.0), next })))
+        Ok((
+            first,
+            Some(Record::Reserve {
+                tree: u64::from(tree.0),
+                next,
+            }),
+        ))
     }
 
     fn numbers_mut(&mut self, tree: TreeId) -> &mut Numbers {
@@ -364,7 +412,9 @@ impl Database {
 
     /// A log record said that numbers below `next` were handed out.
     pub(crate) fn note_reserved(&mut self, tree: u64, next: u64) {
-        let Ok(tree) = u32::try_from(tree) else { return };
+        let Ok(tree) = u32::try_from(tree) else {
+            return;
+        };
         let numbers = self.numbers_mut(TreeId(tree));
         numbers.logged = numbers.logged.max(next);
         numbers.next = numbers.next.map(|n| n.max(next));
@@ -376,14 +426,20 @@ impl Database {
     pub(crate) fn seal(&mut self, lsn: u64, frame_checksum: u32) -> Result<State, SpaceError> {
         let mut catalog = None;
         for tree in core::mem::take(&mut self.dirty) {
-            let Some(state) = self.trees.get_mut(&tree) else { continue };
+            let Some(state) = self.trees.get_mut(&tree) else {
+                continue;
+            };
             state.is_dirty = false;
             if tree == CATALOG_TREE {
                 catalog = Some(tree);
                 continue;
             }
             let next_row_id = state.numbers.logged;
-            let record = TreeRecord { root: state.root, row_count: state.row_count, next_row_id };
+            let record = TreeRecord {
+                root: state.root,
+                row_count: state.row_count,
+                next_row_id,
+            };
             let (store, key) = (&mut self.stores[DATA], tree.0.to_be_bytes());
             let value = record.encode();
             let value = NewValue::Bytes(&value);
@@ -442,13 +498,15 @@ impl Database {
     /// catalog that is not there.
     pub(crate) fn publish(&self, state: &State) {
         for pool in [CATALOG, DATA] {
-            self.stores[pool].memory().publish(state.descriptors[pool], state.sequence);
+            self.stores[pool]
+                .memory()
+                .publish(state.descriptors[pool], state.sequence);
         }
     }
 
-    /// The newest sequence of a commit that changed the catalog.
-    pub(crate) fn catalog_version(&self) -> Version {
-        Version(self.catalog_version)
+    /// Pages that wait for readers or a checkpoint.
+    pub(crate) fn retired_count(&self) -> usize {
+        self.stores.iter().map(Store::retired_count).sum()
     }
 
     /// Frees what no reader at or above `oldest` and no checkpoint needs.

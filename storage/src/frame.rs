@@ -483,4 +483,29 @@ pub(crate) mod test_memory {
         let area = unsafe { PoolArea::new(start, size) };
         PoolMemory::format(area, first_page, pages_max).expect("large enough")
     }
+
+    /// A pool's memory, for the next engine on it.
+    pub(crate) fn area((start, size): (*mut u8, usize)) -> PoolArea {
+        // SAFETY: from `memory`; tests drop one engine before they make the next.
+        unsafe { PoolArea::new(start, size) }
+    }
+
+    pub(crate) fn announce_area((start, size): (*mut u8, usize)) -> AnnounceArea {
+        // SAFETY: from `memory`.
+        unsafe { AnnounceArea::new(start, size) }
+    }
+
+    pub(crate) fn announce_page(
+        (start, _): (*mut u8, usize),
+        page: usize,
+    ) -> AnnouncePage<'static> {
+        // SAFETY: from `memory`, large enough for all pages.
+        unsafe { AnnouncePage::new(start.add(page * PAGE_SIZE)) }
+    }
+
+    /// A reader's view.
+    pub(crate) fn view(start: *mut u8, size: usize) -> PoolView<'static> {
+        // SAFETY: from `memory`; tests read under an announced snapshot.
+        unsafe { PoolView::attach(start, size) }.expect("published")
+    }
 }

@@ -22,6 +22,7 @@ mod checkpoint;
 mod crc;
 mod cursor;
 mod database;
+mod engine;
 mod error;
 #[allow(unsafe_code)] // the one module that touches shared memory
 mod frame;
@@ -32,17 +33,23 @@ mod node_mut;
 mod overflow;
 pub mod page;
 mod recovery;
+#[cfg(test)]
+mod simulated_disk;
 mod snapshot;
 mod space;
 mod stage;
 mod superblock;
+mod transaction;
 mod tree;
 mod wal;
 
 pub use cursor::{Cursor, Leaf};
+pub use engine::{Config, Engine, Event, Memory, Now};
 pub use error::ReadError;
-pub use frame::{AnnouncePage, PoolView};
+pub use frame::{AnnounceArea, AnnouncePage, PoolArea, PoolTooSmall, PoolView};
 pub use node::{Entry, Value};
 pub use overflow::{Overflow, OverflowChunks};
+pub use recovery::StartError;
 pub use snapshot::{Snapshot, Tree};
+pub use space::SpaceError;
 pub use superblock::FormatError;

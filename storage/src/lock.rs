@@ -32,7 +32,10 @@ pub(crate) fn lock_id(seed: u64, tree: TreeId, key: &[u8]) -> LockId {
         let product = u128::from(hash ^ word) * u128::from(MULTIPLIER | 1);
         (product as u64 ^ (product >> 64) as u64).rotate_left(23)
     };
-    let mut hash = mix(seed ^ MULTIPLIER, u64::from(tree.0) << 32 | key.len() as u64);
+    let mut hash = mix(
+        seed ^ MULTIPLIER,
+        u64::from(tree.0) << 32 | key.len() as u64,
+    );
     for chunk in key.chunks(8) {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);
@@ -53,11 +56,16 @@ fn compatible(a: LockMode, b: LockMode) -> bool {
 
 impl Lock {
     fn held_by(&self, txn: Txn) -> Option<LockMode> {
-        self.holders.iter().find(|(holder, _)| *holder == txn).map(|(_, mode)| *mode)
+        self.holders
+            .iter()
+            .find(|(holder, _)| *holder == txn)
+            .map(|(_, mode)| *mode)
     }
 
     fn fits(&self, txn: Txn, mode: LockMode) -> bool {
-        self.holders.iter().all(|&(holder, held)| holder == txn || compatible(held, mode))
+        self.holders
+            .iter()
+            .all(|&(holder, held)| holder == txn || compatible(held, mode))
     }
 
     fn grant(&mut self, txn: Txn, mode: LockMode) -> bool {
@@ -130,7 +138,9 @@ impl Locks {
 
     /// Whether the transaction holds the lock exclusively.
     pub(crate) fn owns(&self, txn: Txn, id: LockId) -> bool {
-        self.table.get(&id).is_some_and(|lock| lock.held_by(txn) == Some(LockMode::Exclusive))
+        self.table
+            .get(&id)
+            .is_some_and(|lock| lock.held_by(txn) == Some(LockMode::Exclusive))
     }
 
     /// Waits for a lock that was taken. False, and no wait, if it would never end: a deadlock.
@@ -157,9 +167,14 @@ impl Locks {
             let Some(lock) = self.waiting.get(&waiter).and_then(|id| self.table.get(id)) else {
                 continue;
             };
-            let Some(place) = lock.queue.iter().position(|(t, _)| *t == waiter) else { continue };
+            let Some(place) = lock.queue.iter().position(|(t, _)| *t == waiter) else {
+                continue;
+            };
             let mode = lock.queue[place].1;
-            let holders = lock.holders.iter().filter(|(_, held)| !compatible(*held, mode));
+            let holders = lock
+                .holders
+                .iter()
+                .filter(|(_, held)| !compatible(*held, mode));
             for &(other, _) in holders.chain(lock.queue.iter().take(place)) {
                 if other == waiter {
                     continue;
@@ -219,7 +234,9 @@ impl Locks {
 
     /// Grants what can be granted now, in order.
     fn serve(&mut self, id: LockId) {
-        let Some(lock) = self.table.get_mut(&id) else { return };
+        let Some(lock) = self.table.get_mut(&id) else {
+            return;
+        };
         while let Some(&(txn, mode)) = lock.queue.front() {
             if !lock.fits(txn, mode) {
                 break;
@@ -263,7 +280,10 @@ mod tests {
             assert!(locks.wait(txn, A, mode));
         }
         locks.release_all(1);
-        assert_eq!((locks.next_granted(), locks.next_granted()), (Some(2), Some(3)));
+        assert_eq!(
+            (locks.next_granted(), locks.next_granted()),
+            (Some(2), Some(3))
+        );
         assert_eq!(locks.next_granted(), None);
         // Nobody passes the waiting writer.
         assert_eq!(locks.attempt(5, A, Shared), Attempt::Taken);
@@ -305,7 +325,11 @@ mod tests {
             let mut waits: BTreeMap<Txn, (u64, LockMode)> = BTreeMap::new();
             for _ in 0..2000 {
                 let (txn, lock) = (random.below(8), random.below(5));
-                let mode = if random.below(2) == 0 { Shared } else { Exclusive };
+                let mode = if random.below(2) == 0 {
+                    Shared
+                } else {
+                    Exclusive
+                };
                 if random.below(6) == 0 {
                     locks.release_all(txn);
                     held.retain(|(_, t), _| *t != txn);
@@ -333,8 +357,11 @@ mod tests {
                     }
                 }
                 for lock in 0..5 {
-                    let modes: Vec<_> =
-                        held.iter().filter(|(k, _)| k.0 == lock).map(|(_, m)| *m).collect();
+                    let modes: Vec<_> = held
+                        .iter()
+                        .filter(|(k, _)| k.0 == lock)
+                        .map(|(_, m)| *m)
+                        .collect();
                     assert!(modes.len() <= 1 || modes.iter().all(|m| *m == Shared));
                 }
                 // Somebody can always go on.

@@ -134,9 +134,17 @@ impl Log {
             pieces(self.end, bytes.len(), self.circle, TRANSFER_SIZE_MAX).collect();
         todo.reverse();
         self.end += bytes.len() as u64;
-        assert!(self.end <= self.oldest + self.circle, "the log overwrites what is needed");
+        assert!(
+            self.end <= self.oldest + self.circle,
+            "the log overwrites what is needed"
+        );
         self.previous = checksum;
-        self.writing = Some(Writing { bytes, end: self.end, todo, in_flight: Vec::new() });
+        self.writing = Some(Writing {
+            bytes,
+            end: self.end,
+            todo,
+            in_flight: Vec::new(),
+        });
         (self.end, checksum)
     }
 
@@ -148,12 +156,18 @@ impl Log {
             }
             self.retry_at = None;
         }
-        let Some(writing) = &mut self.writing else { return false };
+        let Some(writing) = &mut self.writing else {
+            return false;
+        };
         let mut worked = false;
         while let Some((offset, range)) = writing.todo.last() {
-            let Some(ticket) = device.write(*offset, &writing.bytes[range.clone()]) else { break };
+            let Some(ticket) = device.write(*offset, &writing.bytes[range.clone()]) else {
+                break;
+            };
             worked = true;
-            writing.in_flight.extend(writing.todo.pop().map(|piece| (ticket, piece)));
+            writing
+                .in_flight
+                .extend(writing.todo.pop().map(|piece| (ticket, piece)));
         }
         worked
     }
@@ -187,7 +201,9 @@ impl Log {
                 self.flushed = target;
                 continue;
             }
-            let Some(writing) = &mut self.writing else { continue };
+            let Some(writing) = &mut self.writing else {
+                continue;
+            };
             let Some(at) = writing.in_flight.iter().position(|(t, _)| *t == ticket) else {
                 continue;
             };

@@ -128,11 +128,17 @@ impl Reads {
         let mut worked = false;
         while let Some(completion) = device.complete() {
             worked = true;
-            let place = self.in_flight.iter().position(|(t, _)| *t == completion.ticket);
+            let place = self
+                .in_flight
+                .iter()
+                .position(|(t, _)| *t == completion.ticket);
             let Some(place) = place else { continue };
             let (_, offset) = self.in_flight.swap_remove(place);
             if completion.status != BlockStatus::Ok {
-                return Err(StartError::Io { what: "read", volume });
+                return Err(StartError::Io {
+                    what: "read",
+                    volume,
+                });
             }
             take(offset, completion.data)?;
         }
@@ -178,10 +184,15 @@ impl Recovery {
     pub(crate) fn new(seed: u64, catalog: PoolArea, data: PoolArea) -> Recovery {
         let block = PAGE_SIZE;
         let reads = Reads {
-            todo: (0..SUPERBLOCKS).map(|i| (i * block as u64, block)).collect(),
+            todo: (0..SUPERBLOCKS)
+                .map(|i| (i * block as u64, block))
+                .collect(),
             in_flight: Vec::new(),
         };
-        let wal_reads = Reads { todo: VecDeque::from([(0, block)]), in_flight: Vec::new() };
+        let wal_reads = Reads {
+            todo: VecDeque::from([(0, block)]),
+            in_flight: Vec::new(),
+        };
         Recovery {
             phase: Phase::Heads,
             seed,
@@ -270,7 +281,12 @@ impl Recovery {
                 if bytes != superblock.wal_bytes || wal_bytes < bytes {
                     let expected = superblock.wal_bytes;
                     let found = wal_bytes.min(bytes);
-                    return Err(FormatError::Size { volume: "log", found, expected }.into());
+                    return Err(FormatError::Size {
+                        volume: "log",
+                        found,
+                        expected,
+                    }
+                    .into());
                 }
                 superblock
             }
@@ -294,7 +310,9 @@ impl Recovery {
                 wal_bytes: wal_bytes / PAGE_SIZE as u64 * PAGE_SIZE as u64,
             },
         };
-        let Some([catalog, data]) = self.pools.take() else { return Ok(()) };
+        let Some([catalog, data]) = self.pools.take() else {
+            return Ok(());
+        };
         let first = superblock.data_first;
         let catalog = PoolMemory::format(catalog, SUPERBLOCKS, first - SUPERBLOCKS)?;
         let data = PoolMemory::format(data, first, data_pages.saturating_sub(first))?;
@@ -322,7 +340,12 @@ impl Recovery {
         while let Some(completion) = devices.wal.complete() {
             worked = true;
             let status = completion.status;
-            let io = |what| Err(StartError::Io { what, volume: "log" });
+            let io = |what| {
+                Err(StartError::Io {
+                    what,
+                    volume: "log",
+                })
+            };
             match self.phase {
                 Phase::Header(Some(ticket)) if ticket == completion.ticket => {
                     if status != BlockStatus::Ok {
@@ -449,32 +472,41 @@ impl Recovery {
 
     /// Reads ahead, and applies one frame.
     fn replay(&mut self, devices: &mut Devices<'_>) -> Result<bool, StartError> {
-        let Some(superblock) = self.superblock else { return Ok(false) };
+        let Some(superblock) = self.superblock else {
+            return Ok(false);
+        };
         let circle = superblock.wal_bytes - PAGE_SIZE as u64;
         let chunks = &mut self.chunks;
-        let mut worked = self.wal_reads.complete(devices.wal, "log", |offset, bytes| {
-            let place = offset - PAGE_SIZE as u64;
-            let chunk = chunks
-                .iter_mut()
-                .find(|(lsn, content)| content.is_none() && lsn % circle == place);
-            if let Some((_, content)) = chunk {
-                let mut copy = Vec::new();
-                copy.try_reserve_exact(bytes.len()).map_err(|_| StartError::OutOfMemory)?;
-                copy.extend_from_slice(bytes);
-                *content = Some(copy);
-            }
-            Ok(())
-        })?;
+        let mut worked = self
+            .wal_reads
+            .complete(devices.wal, "log", |offset, bytes| {
+                let place = offset - PAGE_SIZE as u64;
+                let chunk = chunks
+                    .iter_mut()
+                    .find(|(lsn, content)| content.is_none() && lsn % circle == place);
+                if let Some((_, content)) = chunk {
+                    let mut copy = Vec::new();
+                    copy.try_reserve_exact(bytes.len())
+                        .map_err(|_| StartError::OutOfMemory)?;
+                    copy.extend_from_slice(bytes);
+                    *content = Some(copy);
+                }
+                Ok(())
+            })?;
         if self.merge.is_some() {
             self.step_merge()?;
             return Ok(true);
         }
-        let need = match self.peek(FRAME_HEADER_SIZE).and_then(|h| FrameHeader::decode(&h)) {
+        let need = match self
+            .peek(FRAME_HEADER_SIZE)
+            .and_then(|h| FrameHeader::decode(&h))
+        {
             None if self.has(FRAME_HEADER_SIZE) => return self.end_replay(),
             None => FRAME_HEADER_SIZE,
             Some(header) => {
                 let follows = header.follows(self.lsn, superblock.database, self.checksum);
-                if !follows || header.length as u64 > circle {
+                let is_within = self.lsn + header.length as u64 <= superblock.lsn.0 + circle;
+                if !follows || !is_within {
                     return self.end_replay();
                 }
                 if self.has(header.length) {
@@ -502,7 +534,9 @@ impl Recovery {
         while self.read_until < target {
             let place = self.read_until % circle;
             let length = (circle - place).min(TRANSFER_SIZE_MAX as u64);
-            self.wal_reads.todo.push_back((PAGE_SIZE as u64 + place, length as usize));
+            self.wal_reads
+                .todo
+                .push_back((PAGE_SIZE as u64 + place, length as usize));
             self.chunks.push_back((self.read_until, None));
             self.read_until += length;
         }
@@ -516,13 +550,9 @@ impl Recovery {
 
     fn end_replay(&mut self) -> Result<bool, StartError> {
         self.chunks.clear();
-        self.phase = if self.wal_reads.in_flight.is_empty() {
-            Phase::FinalFlush(None)
-        } else {
-            // What is still being read is of no use; its completions are ignored.
-            self.wal_reads.todo.clear();
-            Phase::FinalFlush(None)
-        };
+        // What is still being read is of no use; its completions are ignored.
+        self.wal_reads.todo.clear();
+        self.phase = Phase::FinalFlush(None);
         Ok(true)
     }
 
@@ -569,7 +599,9 @@ impl Recovery {
             while self.merge.is_some() {
                 self.step_merge()?;
             }
-            let Some(database) = &mut self.database else { break };
+            let Some(database) = &mut self.database else {
+                break;
+            };
             match record? {
                 Record::Reserve { tree, next } => database.note_reserved(tree, next),
                 Record::Unstage { stage } => database.unstage(stage),
@@ -578,7 +610,12 @@ impl Recovery {
                     database.open_stage(stage);
                     database.stage(stage, body)?;
                 }
-                Record::Commit { sequence, stage, body, .. } => {
+                Record::Commit {
+                    sequence,
+                    stage,
+                    body,
+                    ..
+                } => {
                     check_body(body, lsn)?;
                     self.replayed += 1;
                     database.sequence = database.sequence.max(sequence);
@@ -592,16 +629,24 @@ impl Recovery {
                 }
             }
         }
-        let Some(database) = &mut self.database else { return Ok(()) };
+        let Some(database) = &mut self.database else {
+            return Ok(());
+        };
         // Replayed pages need not be kept for anyone but the checkpoint.
         database.begin_epoch();
-        database.reclaim(u64::MAX, self.superblock.map_or(0, |s| s.sequence.0), usize::MAX);
+        database.reclaim(
+            u64::MAX,
+            self.superblock.map_or(0, |s| s.sequence.0),
+            usize::MAX,
+        );
         while database.step_drops(1024)? {}
         Ok(())
     }
 
     fn step_merge(&mut self) -> Result<(), StartError> {
-        let Some(database) = &mut self.database else { return Ok(()) };
+        let Some(database) = &mut self.database else {
+            return Ok(());
+        };
         if let Some((merge, body, sequence)) = &mut self.merge
             && merge.apply(database, 4096)? == Progress::Done
         {
@@ -648,7 +693,11 @@ fn take_page(
     if page::born(page) > superblock.epoch {
         return Err(corrupt("it is newer than the superblock"));
     }
-    let pool = if id.0 < superblock.data_first { CATALOG } else { DATA };
+    let pool = if id.0 < superblock.data_first {
+        CATALOG
+    } else {
+        DATA
+    };
     if !database.stores[pool].load(id, page)? {
         return Err(corrupt("it is used twice"));
     }

@@ -340,7 +340,12 @@ impl Store {
             }
         }
         // What was replaced since belongs to the state.
-        for &(_, page) in self.retired.iter().rev().take_while(|&&(at, _)| at > sequence) {
+        for &(_, page) in self
+            .retired
+            .iter()
+            .rev()
+            .take_while(|&&(at, _)| at > sequence)
+        {
             let index = (page.0 - self.base) as usize;
             if self.states[index] == State::RetiredDirty
                 && let Ok(bytes) = self.memory.page(page)
@@ -361,7 +366,10 @@ impl Store {
     /// The page is written by the checkpoint that begins, though it is of the running epoch.
     pub(crate) fn mark_clean(&mut self, page: PageId) {
         let index = self.index(page);
-        assert!(self.states[index] == State::LiveDirty, "page {page} is not dirty");
+        assert!(
+            self.states[index] == State::LiveDirty,
+            "page {page} is not dirty"
+        );
         self.states[index] = State::LiveClean;
     }
 

@@ -62,7 +62,9 @@ impl Database {
 
     /// Adds a part, a sound write set, to a stage.
     pub(crate) fn stage(&mut self, stage: u64, body: &[u8]) -> Result<(), SpaceError> {
-        let Some(mut writes) = self.staged.remove(&stage) else { return Ok(()) };
+        let Some(mut writes) = self.staged.remove(&stage) else {
+            return Ok(());
+        };
         let result = self.stage_into(&mut writes, stage, body);
         self.staged.insert(stage, writes);
         result
@@ -71,9 +73,12 @@ impl Database {
     fn stage_into(&mut self, to: &mut Stage, stage: u64, body: &[u8]) -> Result<(), SpaceError> {
         for operation in Operations::new(body) {
             let (tree, key, version, value) = match operation {
-                Ok(Operation::Put { tree, key, value, version }) => {
-                    (tree, key, version, NewValue::Bytes(value))
-                }
+                Ok(Operation::Put {
+                    tree,
+                    key,
+                    value,
+                    version,
+                }) => (tree, key, version, NewValue::Bytes(value)),
                 Ok(Operation::Delete { tree, key, version }) => {
                     (tree, key, version, NewValue::Tombstone)
                 }
@@ -96,7 +101,11 @@ impl Database {
                 alloc::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                 alloc::collections::btree_map::Entry::Vacant(entry) => {
                     let root = tree::create(store)?;
-                    entry.insert(PrivateTree { root, row_count: 0, is_plain: true })
+                    entry.insert(PrivateTree {
+                        root,
+                        row_count: 0,
+                        is_plain: true,
+                    })
                 }
             };
             let first = match tree::version(store, private.root, key)? {
@@ -146,13 +155,26 @@ pub(crate) enum Progress {
 impl Merge {
     /// Begins with comparing. `creates` are trees that the commit's own write set makes.
     pub(crate) fn new(database: &Database, stage: u64) -> Merge {
-        let trees = database.staged.get(&stage).map(|s| s.trees.clone()).unwrap_or_default();
-        Merge { stage, sequence: 0, trees: trees.into_iter().collect(), at: 0, last: None }
+        let trees = database
+            .staged
+            .get(&stage)
+            .map(|s| s.trees.clone())
+            .unwrap_or_default();
+        Merge {
+            stage,
+            sequence: 0,
+            trees: trees.into_iter().collect(),
+            at: 0,
+            last: None,
+        }
     }
 
     /// Bytes of pages that applying may need.
     pub(crate) fn rows(&self) -> u64 {
-        self.trees.iter().map(|(_, private)| private.row_count).sum()
+        self.trees
+            .iter()
+            .map(|(_, private)| private.row_count)
+            .sum()
     }
 
     fn next_run(
@@ -237,7 +259,11 @@ impl Merge {
         created: &[TreeId],
     ) -> Result<(), SpaceError> {
         (self.sequence, self.at, self.last) = (sequence, 0, None);
-        let stage = database.staged.get(&self.stage).cloned().unwrap_or_default();
+        let stage = database
+            .staged
+            .get(&self.stage)
+            .cloned()
+            .unwrap_or_default();
         for tree in &stage.dropped {
             database.drop_tree(*tree)?;
         }
@@ -323,7 +349,11 @@ pub(crate) fn decode_stages(mut bytes: &[u8]) -> Option<BTreeMap<u64, Stage>> {
     let mut stages = BTreeMap::new();
     while !bytes.is_empty() {
         let stage = long(&mut bytes)?;
-        let counts = [number(&mut bytes)?, number(&mut bytes)?, number(&mut bytes)?];
+        let counts = [
+            number(&mut bytes)?,
+            number(&mut bytes)?,
+            number(&mut bytes)?,
+        ];
         number(&mut bytes)?;
         let mut writes = Stage::default();
         for _ in 0..counts[0] {
@@ -336,7 +366,14 @@ pub(crate) fn decode_stages(mut bytes: &[u8]) -> Option<BTreeMap<u64, Stage>> {
             let tree = TreeId(number(&mut bytes)?);
             let is_plain = number(&mut bytes)? == 1;
             let (root, row_count) = (PageId(long(&mut bytes)?), long(&mut bytes)?);
-            writes.trees.insert(tree, PrivateTree { root, row_count, is_plain });
+            writes.trees.insert(
+                tree,
+                PrivateTree {
+                    root,
+                    row_count,
+                    is_plain,
+                },
+            );
         }
         stages.insert(stage, writes);
     }

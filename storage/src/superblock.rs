@@ -46,7 +46,9 @@ pub enum FormatError {
         volume: &'static str,
     },
     /// Of another version.
-    #[error("the {volume} volume has format version {found}, this program reads version {FORMAT_VERSION}")]
+    #[error(
+        "the {volume} volume has format version {found}, this program reads version {FORMAT_VERSION}"
+    )]
     Version {
         /// "data" or "log".
         volume: &'static str,
@@ -195,7 +197,10 @@ impl Superblock {
 
     /// The newest of the two. `None` where both are zeros: a new volume.
     pub(crate) fn newest(blocks: &[Page; 2]) -> Result<Option<Superblock>, FormatError> {
-        match (Superblock::decode(&blocks[0]), Superblock::decode(&blocks[1])) {
+        match (
+            Superblock::decode(&blocks[0]),
+            Superblock::decode(&blocks[1]),
+        ) {
             (Ok(Some(a)), Ok(Some(b))) => Ok(Some(if a.number > b.number { a } else { b })),
             (Ok(Some(a)), _) | (_, Ok(Some(a))) => Ok(Some(a)),
             (Ok(None), Ok(None)) => Ok(None),
@@ -253,7 +258,10 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let block = example(2).encode();
-        assert_eq!(block[4..24], *b"\x01\0\0\0VIREODB1\x88\x77\x66\x55\x44\x33\x22\x11");
+        assert_eq!(
+            block[4..24],
+            *b"\x01\0\0\0VIREODB1\x88\x77\x66\x55\x44\x33\x22\x11"
+        );
         assert_eq!(block[24..32], [2, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(block[48..56], [0xef, 0xbe, 0xad, 0xde, 0, 0, 0, 0]);
         assert_eq!(block[128..136], [2, 1, 0, 0, 0, 0, 0, 0]);
@@ -269,7 +277,10 @@ mod tests {
         let mut damaged = b;
         damaged[100] ^= 1;
         assert_eq!(Superblock::newest(&[a, damaged]), Ok(Some(example(4))));
-        assert_eq!(Superblock::newest(&[a, [0; PAGE_SIZE]]), Ok(Some(example(4))));
+        assert_eq!(
+            Superblock::newest(&[a, [0; PAGE_SIZE]]),
+            Ok(Some(example(4)))
+        );
         let error = Superblock::newest(&[damaged, damaged]);
         assert_eq!(error, Err(FormatError::Damaged { volume: "data" }));
         assert_eq!(Superblock::newest(&[[0; PAGE_SIZE]; 2]), Ok(None));
@@ -280,6 +291,12 @@ mod tests {
         other[4] = 9;
         seal(&mut other);
         let error = Superblock::newest(&[other, damaged]);
-        assert_eq!(error, Err(FormatError::Version { volume: "data", found: 9 }));
+        assert_eq!(
+            error,
+            Err(FormatError::Version {
+                volume: "data",
+                found: 9
+            })
+        );
     }
 }

@@ -462,7 +462,9 @@ pub(crate) fn write_overflow(store: &mut Store, bytes: &[u8]) -> Result<Overflow
 
 /// The page after an overflow page; 0 after the last.
 pub(crate) fn next_overflow(store: &Store, page: PageId) -> Result<PageId, ReadError> {
-    Ok(PageId(page::u64_at(store.page(page)?, HEADER_SIZE).unwrap_or(0)))
+    Ok(PageId(
+        page::u64_at(store.page(page)?, HEADER_SIZE).unwrap_or(0),
+    ))
 }
 
 /// Gives the pages of a large value back.
@@ -495,12 +497,18 @@ pub(crate) struct Drop {
 
 impl Drop {
     pub(crate) fn new(root: PageId) -> Drop {
-        Drop { stack: alloc::vec![root], keeps_values: false }
+        Drop {
+            stack: alloc::vec![root],
+            keeps_values: false,
+        }
     }
 
     /// The tree's pages, but not its large values.
     pub(crate) fn keeping_values(root: PageId) -> Drop {
-        Drop { stack: alloc::vec![root], keeps_values: true }
+        Drop {
+            stack: alloc::vec![root],
+            keeps_values: true,
+        }
     }
 
     /// Visits at most `budget` pages. True if there are more.

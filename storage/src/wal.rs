@@ -49,10 +49,23 @@ const RESERVE: u8 = 4;
 /// A record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Record<'a> {
-    Commit { sequence: u64, stage: u64, unix_us: i64, body: &'a [u8] },
-    Stage { stage: u64, body: &'a [u8] },
-    Unstage { stage: u64 },
-    Reserve { tree: u64, next: u64 },
+    Commit {
+        sequence: u64,
+        stage: u64,
+        unix_us: i64,
+        body: &'a [u8],
+    },
+    Stage {
+        stage: u64,
+        body: &'a [u8],
+    },
+    Unstage {
+        stage: u64,
+    },
+    Reserve {
+        tree: u64,
+        next: u64,
+    },
 }
 
 /// A record that is none, in a frame whose checksum is right.
@@ -83,7 +96,10 @@ pub(crate) struct FrameHeader {
 
 impl FrameBuilder {
     pub(crate) fn new() -> FrameBuilder {
-        FrameBuilder { bytes: alloc::vec![0; FRAME_HEADER_SIZE], records: 0 }
+        FrameBuilder {
+            bytes: alloc::vec![0; FRAME_HEADER_SIZE],
+            records: 0,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -99,16 +115,23 @@ impl FrameBuilder {
     #[must_use]
     pub(crate) fn push(&mut self, record: Record<'_>) -> bool {
         let (kind, words, body): (u8, [u64; 3], &[u8]) = match record {
-            Record::Commit { sequence, stage, unix_us, body } => {
-                (COMMIT, [sequence, stage, unix_us as u64], body)
-            }
+            Record::Commit {
+                sequence,
+                stage,
+                unix_us,
+                body,
+            } => (COMMIT, [sequence, stage, unix_us as u64], body),
             Record::Stage { stage, body } => (STAGE, [stage, 0, 0], body),
             Record::Unstage { stage } => (UNSTAGE, [stage, 0, 0], &[]),
             Record::Reserve { tree, next } => (RESERVE, [tree, next, 0], &[]),
         };
         let word_count = words_of(kind);
         let length = word_count * 8 + body.len();
-        if self.bytes.try_reserve(RECORD_HEADER_SIZE + length + PAGE_SIZE).is_err() {
+        if self
+            .bytes
+            .try_reserve(RECORD_HEADER_SIZE + length + PAGE_SIZE)
+            .is_err()
+        {
             return false;
         }
         self.bytes.extend_from_slice(&[kind, 0, 0, 0]);
@@ -191,7 +214,10 @@ pub(crate) struct Records<'a> {
 
 impl<'a> Records<'a> {
     pub(crate) fn new(frame: &'a [u8], lsn: u64) -> Records<'a> {
-        Records { rest: frame.get(FRAME_HEADER_SIZE..).unwrap_or(&[]), lsn }
+        Records {
+            rest: frame.get(FRAME_HEADER_SIZE..).unwrap_or(&[]),
+            lsn,
+        }
     }
 
     fn record(&mut self) -> Option<Record<'a>> {
@@ -201,7 +227,13 @@ impl<'a> Records<'a> {
         self.rest = rest;
         let kind = header[0];
         let (words, body) = content.split_at_checked(words_of(kind) * 8)?;
-        let word = |i: usize| words.as_chunks::<8>().0.get(i).map(|w| u64::from_le_bytes(*w));
+        let word = |i: usize| {
+            words
+                .as_chunks::<8>()
+                .0
+                .get(i)
+                .map(|w| u64::from_le_bytes(*w))
+        };
         Some(match kind {
             COMMIT => Record::Commit {
                 sequence: word(0)?,
@@ -209,9 +241,15 @@ impl<'a> Records<'a> {
                 unix_us: word(2)? as i64,
                 body,
             },
-            STAGE => Record::Stage { stage: word(0)?, body },
+            STAGE => Record::Stage {
+                stage: word(0)?,
+                body,
+            },
             UNSTAGE => Record::Unstage { stage: word(0)? },
-            RESERVE => Record::Reserve { tree: word(0)?, next: word(1)? },
+            RESERVE => Record::Reserve {
+                tree: word(0)?,
+                next: word(1)?,
+            },
             _ => return None,
         })
     }
@@ -261,8 +299,16 @@ mod tests {
     fn frame() -> (Vec<u8>, u32) {
         let mut builder = FrameBuilder::new();
         let body = b"write set";
-        assert!(builder.push(Record::Commit { sequence: 5, stage: 0, unix_us: -2, body }));
-        assert!(builder.push(Record::Stage { stage: 9, body: b"x" }));
+        assert!(builder.push(Record::Commit {
+            sequence: 5,
+            stage: 0,
+            unix_us: -2,
+            body
+        }));
+        assert!(builder.push(Record::Stage {
+            stage: 9,
+            body: b"x"
+        }));
         assert!(builder.push(Record::Unstage { stage: 9 }));
         assert!(builder.push(Record::Reserve { tree: 2, next: 77 }));
         builder.seal(8192, 0xabcd, 3, 0x1234)
@@ -291,7 +337,9 @@ mod tests {
         assert!(!header.follows(4096, 0xabcd, 0x1234) && !header.follows(8192, 0xabcd, 1));
         let frame = &bytes[..header.length];
         assert!(header.is_intact(frame));
-        let records: Vec<_> = Records::new(frame, 8192).map(|r| r.expect("sound")).collect();
+        let records: Vec<_> = Records::new(frame, 8192)
+            .map(|r| r.expect("sound"))
+            .collect();
         assert_eq!(records.len(), 4);
         assert_eq!(records[3], Record::Reserve { tree: 2, next: 77 });
         let mut torn = frame.to_vec();
@@ -306,13 +354,19 @@ mod tests {
         for cut in FRAME_HEADER_SIZE + 1..length {
             let _ = Records::new(&bytes[..cut], 0).count();
         }
-        assert_eq!(Records::new(&bytes[..length - 1], 7).last(), Some(Err(WalError { lsn: 7 })));
+        assert_eq!(
+            Records::new(&bytes[..length - 1], 7).last(),
+            Some(Err(WalError { lsn: 7 }))
+        );
     }
 
     #[test]
     fn pieces_wrap() {
         let all: Vec<_> = pieces(8192, 12288, 16384, 4096).collect();
-        assert_eq!(all, [(12288, 0..4096), (16384, 4096..8192), (4096, 8192..12288)]);
+        assert_eq!(
+            all,
+            [(12288, 0..4096), (16384, 4096..8192), (4096, 8192..12288)]
+        );
         let all: Vec<_> = pieces(4096, 12288, 16384, 65536).collect();
         assert_eq!(all, [(8192, 0..12288)]);
     }

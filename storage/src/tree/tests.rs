@@ -7,6 +7,7 @@ use std::vec::Vec;
 use std::{eprintln, format};
 
 /// xorshift64*, enough for tests.
+#[derive(Debug)]
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
