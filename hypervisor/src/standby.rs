@@ -32,7 +32,7 @@ use crate::vm::{BareVm, SharedArea, Template, Vm};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use vireo_abi::boot::{BootPage, Role};
 use vmm_sys_util::eventfd::EventFd;
@@ -77,7 +77,7 @@ impl Standbys {
         });
         let maker = Maker {
             kvm,
-            standbys: standbys.clone(),
+            standbys: Arc::downgrade(&standbys),
             templates: HashMap::new(),
         };
         let builder = std::thread::Builder::new().name("standbys".into());
@@ -108,6 +108,14 @@ impl Standbys {
         Some(standby)
     }
 
+    /// Keeps a standby, unless the hypervisor has stopped meanwhile.
+    fn put(&self, node: usize, standby: Vm) {
+        let orders = lock(&self.orders);
+        if orders.is_some() {
+            lock(&self.ready).insert(node, standby);
+        }
+    }
+
     /// Takes machines apart in the background.
     pub(crate) fn bury(&self, ended: Vec<Vm>) {
         self.send(Order::Bury(ended));
@@ -115,7 +123,8 @@ impl Standbys {
 
     /// Ends the maker and drops what is ready.
     pub(crate) fn stop(&self) {
-        *lock(&self.orders) = None;
+        let mut orders = lock(&self.orders);
+        *orders = None;
         lock(&self.ready).clear();
     }
 
@@ -129,7 +138,8 @@ impl Standbys {
 
 struct Maker {
     kvm: Arc<Kvm>,
-    standbys: Arc<Standbys>,
+    /// It has the orders' only sender, so the maker ends with it.
+    standbys: Weak<Standbys>,
     /// None: the role's image does not hold.
     templates: HashMap<Role, Option<Arc<Template>>>,
 }
@@ -142,7 +152,6 @@ impl Maker {
                 Order::Make(recipe) => self.make(*recipe),
             }
         }
-        lock(&self.standbys.ready).clear();
     }
 
     fn make(&mut self, recipe: Recipe) {
@@ -153,7 +162,11 @@ impl Maker {
         }
         let template = self.templates.get(&role).cloned().flatten();
         match standby(&self.kvm, recipe, template.as_deref()) {
-            Ok(vm) => drop(lock(&self.standbys.ready).insert(node, vm)),
+            Ok(vm) => {
+                if let Some(standbys) = self.standbys.upgrade() {
+                    standbys.put(node, vm);
+                }
+            }
             Err(error) => tracing::warn!(role = role.name(), %error, "no standby"),
         }
     }

@@ -2,9 +2,11 @@
 
 mod support;
 
+use std::mem::offset_of;
 use std::time::{Duration, Instant};
-use support::{Code, has_kvm, image, start, topology, well_behaved};
-use vireo_abi::boot::Role;
+use support::{Code, DATA, has_kvm, image, start, topology, well_behaved};
+use vireo_abi::boot::{ControlPage, Role, StatusPage};
+use vireo_abi::memory_map::{CONTROL, PARK, STATUS};
 use vireo_hypervisor::{Error, Event, Hypervisor, Program, Reason};
 
 #[test]
@@ -166,4 +168,46 @@ fn what_cannot_start_is_an_error() {
     };
     let none = Hypervisor::start(topology, vec![quiet, echo], None, Box::new(drop)).map(drop);
     assert!(matches!(none, Err(Error::NoVolumes)));
+}
+
+/// Holds as the functions' runtime does, and counts a request if it went through the hold.
+fn holding() -> Code {
+    let hold = CONTROL + offset_of!(ControlPage, hold) as u64;
+    let state = STATUS + offset_of!(StatusPage, state) as u64;
+    let requests = STATUS + offset_of!(StatusPage, requests) as u64;
+    let held = Code::default()
+        .store(state, 5)
+        .store(DATA, 1)
+        .store(PARK, 0);
+    let length = held.0.len() as u8 + 5;
+    Code::default()
+        .bytes(&[0x83, 0x3c, 0x25])
+        .bytes(&(hold as u32).to_le_bytes())
+        .bytes(&[0x00, 0x74, length])
+        .bytes(&held.0)
+        .jump(0)
+        .copy(DATA, requests)
+        .bytes(&well_behaved(1).0)
+}
+
+#[test]
+fn a_replacement_is_a_copy_of_the_template() {
+    if !has_kvm() {
+        return;
+    }
+    let mut topology = topology();
+    topology.echo.instances = 1;
+    let machine = start(topology, &[(Role::Echo, &holding())], None);
+    machine.ready();
+    let requests = || machine.hypervisor.stats().functions[0].requests;
+    assert_eq!(requests(), 0);
+    for round in 1..=3 {
+        // The standby is made in the background; how soon is the host's matter.
+        std::thread::sleep(Duration::from_millis(200));
+        machine.hypervisor.kill("echo0").expect("is killed");
+        assert_eq!(machine.next_end(Role::Echo), Reason::Killed);
+        println!("standby boot {} us", machine.next_up(Role::Echo));
+        assert_eq!(requests(), 1);
+        assert_eq!(machine.restarts("echo0"), round);
+    }
 }

@@ -56,6 +56,8 @@ const IDLE: Duration = Duration::from_millis(20);
 /// How long something may be under way before it takes long, and before it seems to wait for somebody.
 const LONG: Duration = Duration::from_millis(20);
 const STALLED: Duration = Duration::from_secs(1);
+/// Machines that wait to be taken apart; more are taken apart even while functions start.
+const ENDED_MAX: usize = 8;
 const CLOCK_PERIOD: Duration = Duration::from_millis(500);
 
 /// What the supervisor knows.
@@ -126,7 +128,7 @@ impl Supervisor {
         is_moving |= self.start_functions();
         // A link of what was just started can move at once.
         is_moving |= self.advance_links();
-        if self.nodes.iter().all(Node::is_ready) {
+        if self.nodes.iter().all(Node::is_ready) || self.ended.len() > ENDED_MAX {
             self.prepare();
         }
         if !is_moving {
