@@ -28,27 +28,11 @@ pub fn index_key(
     out: &mut Vec<u8>,
 ) -> SqlResult<bool> {
     out.clear();
-    let mut has_null = false;
-    for &column in &index.columns {
-        let vector = chunk.column(usize::from(column));
-        has_null |= vector.is_null(row);
-        key::encode(&[types[usize::from(column)]], &[vector], row, out);
-    }
-    if has_null {
-        out.extend_from_slice(&key::row_id(row_id));
-    }
-    if out.len() > vireo_abi::write_set::KEY_SIZE_MAX {
-        return Err(SqlError::new(
-            state::PROGRAM_LIMIT_EXCEEDED,
-            format!(
-                "index row size {} exceeds maximum {} for index \"{}\"",
-                out.len(),
-                vireo_abi::write_set::KEY_SIZE_MAX,
-                index.name
-            ),
-        ));
-    }
-    Ok(!has_null)
+    let columns = index
+        .columns
+        .iter()
+        .map(|&c| (types[usize::from(c)], chunk.column(usize::from(c))));
+    Ok(!key::encode_index(&index.name, columns, row, row_id, out)?)
 }
 
 /// Values as PostgreSQL shows them in details: "(1, null, abc)".

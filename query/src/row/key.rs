@@ -68,17 +68,19 @@ pub fn encode(types: &[SqlType], columns: &[&Vector], row: usize, out: &mut Vec<
 ///
 /// # Panics
 /// If a column is of another kind than its type's.
-pub fn encode_index(
+pub fn encode_index<'v>(
     index_name: &str,
-    types: &[SqlType],
-    columns: &[&Vector],
+    columns: impl Iterator<Item = (SqlType, &'v Vector)>,
     row: usize,
     row_id_of_row: u64,
     out: &mut Vec<u8>,
 ) -> SqlResult<bool> {
     let start = out.len();
-    encode(types, columns, row, out);
-    let has_null = columns.iter().any(|c| c.is_null(row));
+    let mut has_null = false;
+    for (sql_type, column) in columns {
+        has_null |= column.is_null(row);
+        encode_value(sql_type.id, column, row, out);
+    }
     if has_null {
         out.extend_from_slice(&row_id(row_id_of_row));
     }

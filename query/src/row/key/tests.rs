@@ -176,7 +176,14 @@ fn golden_bytes() {
 fn long_keys_are_refused() {
     let column = Vector::constant(&Datum::Bytes([b'x'; 1100].to_vec()), Kind::Bytes, 1);
     let types = [TypeId::Text.into()];
-    let error = encode_index("t_pkey", &types, &[&column], 0, 1, &mut Vec::new()).unwrap_err();
+    let error = encode_index(
+        "t_pkey",
+        [(types[0], &column)].into_iter(),
+        0,
+        1,
+        &mut Vec::new(),
+    )
+    .unwrap_err();
     assert_eq!(error.state(), "54000");
     assert_eq!(
         error.message,
@@ -189,7 +196,16 @@ fn rows_with_null_do_not_collide() {
     let column = Vector::constant(&Datum::Null, Kind::Int4, 1);
     let key = |row| {
         let mut out = Vec::new();
-        assert!(encode_index("i", &[TypeId::Int4.into()], &[&column], 0, row, &mut out).unwrap());
+        assert!(
+            encode_index(
+                "i",
+                [(TypeId::Int4.into(), &column)].into_iter(),
+                0,
+                row,
+                &mut out
+            )
+            .unwrap()
+        );
         out
     };
     assert_ne!(key(1), key(2));
