@@ -458,6 +458,7 @@ impl Session {
                 } else {
                     "COMMIT"
                 };
+                self.portals.clear();
                 match core::mem::replace(&mut self.block, Block::None) {
                     Block::None => {
                         self.warn(
