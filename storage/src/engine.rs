@@ -254,9 +254,9 @@ impl Engine {
         self.events.pop_front()
     }
 
-    /// Whether the database is open.
+    /// Whether the database is open. A new one is when its first superblock is on disk.
     pub fn is_running(&self) -> bool {
-        matches!(self.phase, Phase::Running(_))
+        matches!(&self.phase, Phase::Running(running) if !running.is_new)
     }
 
     /// Whether everything accepted is on disk and answered, or nothing will be any more.
@@ -467,7 +467,10 @@ impl Running {
             .map_err(|e| Failure::io(&e))?;
         worked |= self.publish_ready();
         worked |= self.resume_granted()?;
-        worked |= self.take_requests(inbox)?;
+        if !self.is_new {
+            // Before its first superblock nothing of a new database would survive.
+            worked |= self.take_requests(inbox)?;
+        }
         worked |= self.step_merge()?;
         worked |= self.database.step_drops(PAGES_PER_TURN)?;
         worked |= self.reclaim(PAGES_PER_TURN);
@@ -476,6 +479,9 @@ impl Running {
         worked |= self.log.submit(devices.wal, now_ns);
         worked |= self.flush_log(devices);
         worked |= self.step_checkpoint(devices)?;
+        // What waits for space is tried again after a while: nobody rings for that.
+        worked |= self.log.is_out_of_space();
+        worked |= self.checkpoint.as_ref().is_some_and(Checkpoint::is_out_of_space);
         Ok(worked)
     }
 

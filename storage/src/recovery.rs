@@ -241,6 +241,12 @@ impl Recovery {
     }
 
     fn heads(&mut self, devices: &mut Devices<'_>) -> Result<bool, StartError> {
+        for (volume, bytes) in [("data", devices.data.capacity()), ("log", devices.wal.capacity())]
+        {
+            if bytes < VOLUME_MIN {
+                return Err(FormatError::TooSmall { volume, bytes }.into());
+            }
+        }
         let mut worked = self.reads.submit(devices.data) | self.wal_reads.submit(devices.wal);
         let (blocks, wal_block) = (&mut self.blocks, &mut self.wal_block);
         worked |= self.reads.complete(devices.data, "data", |offset, bytes| {
@@ -265,11 +271,6 @@ impl Recovery {
     /// Decides what the volumes are.
     fn inspect(&mut self, devices: &mut Devices<'_>) -> Result<(), StartError> {
         let (data_bytes, wal_bytes) = (devices.data.capacity(), devices.wal.capacity());
-        for (volume, bytes) in [("data", data_bytes), ("log", wal_bytes)] {
-            if bytes < VOLUME_MIN {
-                return Err(FormatError::TooSmall { volume, bytes }.into());
-            }
-        }
         let superblock = Superblock::newest(&self.blocks)?;
         let header = decode_wal_header(&self.wal_block)?;
         let data_pages = data_bytes / PAGE_SIZE as u64;

@@ -314,7 +314,7 @@ impl Merge {
 /// The list that a checkpoint keeps.
 pub(crate) fn encode_stages(stages: &BTreeMap<u64, Stage>) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut number = |out: &mut Vec<u8>, n: u32| out.extend_from_slice(&n.to_le_bytes());
+    let number = |out: &mut Vec<u8>, n: u32| out.extend_from_slice(&n.to_le_bytes());
     for (stage, writes) in stages {
         out.extend_from_slice(&stage.to_le_bytes());
         number(&mut out, writes.created.len() as u32);

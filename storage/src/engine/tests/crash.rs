@@ -300,7 +300,9 @@ fn other_volumes_are_refused() {
     let mut m = Machine::new(memory, 5);
     assert!(m.open());
     m.commit(1, create(20));
-    m.run_until(|m| m.engine.is_idle());
+    let request = m.request();
+    m.send(1, StorageRequest::Checkpoint { request }, Vec::new());
+    assert!(matches!(m.reply(), StorageReply::Checkpointed { .. }));
     let why = |m: &mut Machine| {
         m.restart();
         assert!(!m.open());
