@@ -28,6 +28,7 @@ pub mod ddl;
 pub mod dml;
 pub mod exec;
 pub mod functions;
+pub mod guc;
 pub mod plan;
 pub mod row;
 pub mod settings;

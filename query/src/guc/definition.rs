@@ -1,6 +1,7 @@
 //! The settings that exist: their defaults, and what values they take.
 
 use crate::settings::{DateOrder, DateStyle, FormatSettings, IntervalStyle};
+use crate::types::datetime::Zone;
 use alloc::format;
 use alloc::string::{String, ToString};
 use vireo_abi::message::error::{SqlError, SqlResult, state};
@@ -417,7 +418,11 @@ fn time_zone(value: &str) -> Option<String> {
     if value.eq_ignore_ascii_case("default") || value.eq_ignore_ascii_case("local") {
         return Some("UTC".to_string());
     }
-    crate::types::time_zone_name(value)
+    Zone::find(value)?;
+    // As the database spells it; POSIX forms as they were given.
+    let known = jiff::tz::db().get(value).ok();
+    let name = known.and_then(|zone| zone.iana_name().map(str::to_string));
+    Some(name.unwrap_or_else(|| value.to_string()))
 }
 
 fn encoding(value: &str) -> Option<String> {
