@@ -25,7 +25,7 @@ pub fn with_value<R>(
 ) -> Result<R, ReadError> {
     Ok(match entry.value {
         Value::Inline(bytes) => with(Some(bytes)),
-        Value::Removed => with(None),
+        Value::Tombstone => with(None),
         Value::Overflow(overflow) => {
             scratch.clear();
             view.read_overflow(overflow, scratch)?;
