@@ -15,7 +15,7 @@
 //! ```text
 //! for each stage: u64 stage, u32 number of created, of dropped, of private trees, u32 zero,
 //!   u32 each created tree, u32 each dropped tree,
-//!   for each private tree: u32 tree, u32 1 if plain, u64 root page, u64 rows
+//!   for each private tree: u32 tree, u32 1 if plain, u64 root page, u64 rows, u64 pages
 //! ```
 
 use crate::database::{Database, pool_of};
@@ -34,6 +34,8 @@ use vireo_abi::write_set::{Operation, Operations, UNCHECKED};
 pub(crate) struct PrivateTree {
     pub(crate) root: PageId,
     pub(crate) row_count: u64,
+    /// Pages that it takes, large values included.
+    pub(crate) page_count: u64,
     /// Nothing but rows that are new.
     pub(crate) is_plain: bool,
 }
@@ -101,11 +103,7 @@ impl Database {
                 alloc::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                 alloc::collections::btree_map::Entry::Vacant(entry) => {
                     let root = tree::create(store)?;
-                    entry.insert(PrivateTree {
-                        root,
-                        row_count: 0,
-                        is_plain: true,
-                    })
+                    entry.insert(PrivateTree { root, row_count: 0, page_count: 1, is_plain: true })
                 }
             };
             let first = match tree::version(store, private.root, key)? {
@@ -116,9 +114,11 @@ impl Database {
             };
             let is_tombstone = matches!(value, NewValue::Tombstone);
             private.is_plain &= !is_tombstone && (first == stage || first == stage + 1);
+            let before = store.live_count();
             if tree::put(store, &mut private.root, key, first, value)? == Before::Absent {
                 private.row_count += 1;
             }
+            private.page_count = private.page_count + store.live_count() - before;
         }
         Ok(())
     }
@@ -169,12 +169,22 @@ impl Merge {
         }
     }
 
-    /// Bytes of pages that applying may need.
-    pub(crate) fn rows(&self) -> u64 {
-        self.trees
-            .iter()
-            .map(|(_, private)| private.row_count)
-            .sum()
+    /// The most new pages of each pool that applying can need: copies of the target's pages that change, and room for
+    /// the rows twice, as splitting may leave pages half full.
+    pub(crate) fn pages_needed(&self, database: &Database) -> [u64; 2] {
+        let mut need = [0; 2];
+        for (tree, private) in &self.trees {
+            let is_empty = database.tree(*tree).is_none_or(|state| state.row_count == 0);
+            let pool = pool_of(*tree);
+            need[pool] += if is_empty && private.is_plain {
+                1
+            } else {
+                let live = database.stores[pool].live_count();
+                let copies = private.row_count.saturating_mul(5);
+                copies.min(live.saturating_sub(private.page_count)) + 2 * private.page_count + 8
+            };
+        }
+        need
     }
 
     fn next_run(
@@ -329,6 +339,7 @@ pub(crate) fn encode_stages(stages: &BTreeMap<u64, Stage>) -> Vec<u8> {
             number(&mut out, u32::from(private.is_plain));
             out.extend_from_slice(&private.root.0.to_le_bytes());
             out.extend_from_slice(&private.row_count.to_le_bytes());
+            out.extend_from_slice(&private.page_count.to_le_bytes());
         }
     }
     out
@@ -365,12 +376,14 @@ pub(crate) fn decode_stages(mut bytes: &[u8]) -> Option<BTreeMap<u64, Stage>> {
         for _ in 0..counts[2] {
             let tree = TreeId(number(&mut bytes)?);
             let is_plain = number(&mut bytes)? == 1;
-            let (root, row_count) = (PageId(long(&mut bytes)?), long(&mut bytes)?);
+            let root = PageId(long(&mut bytes)?);
+            let (row_count, page_count) = (long(&mut bytes)?, long(&mut bytes)?);
             writes.trees.insert(
                 tree,
                 PrivateTree {
                     root,
                     row_count,
+                    page_count,
                     is_plain,
                 },
             );

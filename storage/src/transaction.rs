@@ -333,7 +333,7 @@ impl Running {
             let message = "the write set is too large for the log";
             return Err(SqlError::new(state::PROGRAM_LIMIT_EXCEEDED, message));
         }
-        let (mut need, mut rows) = ([0, 0], [0u64, 0]);
+        let mut need = [0, 0];
         for operation in Operations::new(body) {
             let (tree, pages) = match operation.map_err(|_| malformed())? {
                 Operation::Put {
@@ -352,28 +352,25 @@ impl Running {
             }
             let pool = crate::database::pool_of(tree);
             need[pool] += pages;
-            rows[pool] += 1;
         }
         for (pool, need) in need.into_iter().enumerate() {
-            self.check_room(pool, need, body.len() as u64)?;
+            // However many rows: no more than a copy of each page, and what the bytes fill, a third at least.
+            let bound = self.database.stores[pool].live_count() + body.len() as u64 / 1024 + 16;
+            self.check_room(pool, need.min(bound))?;
         }
         Ok(())
     }
 
-    /// Whether a pool has room for a change that needs at most `need` pages. However many rows: no change needs more than a new copy
-    /// of each page and what its bytes fill, at a third at least.
-    fn check_room(&mut self, pool: usize, need: u64, bytes: u64) -> Result<(), Box<SqlError>> {
+    /// Whether a pool has room for a change that needs at most `need` pages.
+    fn check_room(&mut self, pool: usize, need: u64) -> Result<(), Box<SqlError>> {
         if need == 0 {
             return Ok(());
         }
-        let bound = self.database.stores[pool].live_count() + bytes / 1024 + 16;
-        let need = need.min(bound) + PAGES_RESERVED;
+        let need = need + PAGES_RESERVED;
         if self.database.stores[pool].check_room(need).is_err() {
             self.reclaim(usize::MAX);
         }
-        self.database.stores[pool]
-            .check_room(need)
-            .map_err(out_of_space)
+        self.database.stores[pool].check_room(need).map_err(out_of_space)
     }
 
     pub(crate) fn commit(
@@ -654,13 +651,13 @@ impl Running {
                 self.refuse(job.peer, job.txn, job.commit.request, refusal)?;
             }
             (Progress::Done, None) => {
-                let (rows, stores) = (job.merge.rows(), &self.database.stores);
-                let live: u64 = stores.iter().map(|store| store.live_count()).sum();
-                let need = rows.saturating_mul(4).min(live + rows / 2);
-                if let Err(error) = self.check_room(crate::database::DATA, need, u64::MAX >> 8) {
-                    let refusal = Refusal::Error(error);
-                    self.refuse(job.peer, job.txn, job.commit.request, refusal)?;
-                    return Ok(true);
+                let need = job.merge.pages_needed(&self.database);
+                for (pool, need) in need.into_iter().enumerate() {
+                    if let Err(error) = self.check_room(pool, need) {
+                        let refusal = Refusal::Error(error);
+                        self.refuse(job.peer, job.txn, job.commit.request, refusal)?;
+                        return Ok(true);
+                    }
                 }
                 self.database.sequence += 1;
                 let sequence = self.database.sequence;
