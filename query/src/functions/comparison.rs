@@ -32,7 +32,6 @@ macro_rules! six {
         .operator($symbol)
     };
 }
-pub(super) use six;
 
 six!(BOOL, "bool", "bool", Bool, Bool, |v, test| map2(v, |a: bool, b: bool| test(a.cmp(&b))));
 six!(INT2, "int2", "int2", Int2, Int2, |v, test| map2(v, |a: i16, b: i16| test(a.cmp(&b))));

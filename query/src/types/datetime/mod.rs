@@ -16,6 +16,7 @@ mod time_only;
 mod tokens;
 pub(crate) mod zone;
 
+pub(crate) use decode::overflows_day;
 pub(crate) use decode_number::{decode_zone, fraction_us as decode_fraction, leading_int as decode_int};
 pub(crate) use encode::{
     write_date, write_fraction, write_padded, write_time, write_timestamp, write_timestamptz,
@@ -28,6 +29,8 @@ pub(crate) use input::{
 pub(crate) use lex::{FieldKind, Lexed, lex};
 pub(crate) use tokens::{Unit, date_word_is_ignored, unit_token};
 pub use zone::Zone;
+
+use vireo_abi::message::error::SqlResult;
 
 /// Microseconds of a second.
 pub(crate) const SECOND_US: i64 = 1_000_000;
@@ -199,6 +202,20 @@ impl Parts {
         let utc = local - i128::from(offset) * i128::from(SECOND_US);
         i64::try_from(utc).ok().filter(|t| is_valid_timestamp(*t))
     }
+}
+
+/// A zone as `AT TIME ZONE` names it: an abbreviation, a displacement, a name.
+///
+/// # Errors
+/// 22023 when there is no such zone.
+pub(crate) fn zone_named(name: &str) -> SqlResult<Zone> {
+    let lower = name.to_ascii_lowercase();
+    let found = match abbreviations::find(&lower) {
+        Some(abbreviations::Abbreviation::Fixed(offset)) => Some(Zone::fixed(offset)),
+        Some(abbreviations::Abbreviation::Zone(full)) => Zone::find(full),
+        None => Zone::find(name),
+    };
+    found.ok_or_else(|| field_error(FieldError::UnknownZone(name.into()), "", ""))
 }
 
 #[cfg(test)]
