@@ -270,7 +270,7 @@ impl Session {
             ));
         }
         let parameters = self.parameters(run, plan)?;
-        let is_alone = run.sync && self.txn.is_none();
+        let is_alone = run.sync && self.txn.is_none() && matches!(self.block, Block::None);
         let mut tries = 0;
         loop {
             let txn = self.transaction(is_alone && tries < OPTIMISTIC_TRIES)?;
