@@ -27,7 +27,7 @@ pub(crate) use input::{
     timestamp_with_precision,
 };
 pub(crate) use lex::{FieldKind, Lexed, lex};
-pub(crate) use tokens::{Unit, date_word_is_ignored, unit_token};
+pub(crate) use tokens::{Unit, date_word_is_ignored, extract_unit, unit_token};
 pub use zone::Zone;
 
 use vireo_abi::message::error::SqlResult;
@@ -141,6 +141,19 @@ pub(crate) fn from_julian(day: i32) -> (i32, i32, i32) {
 /// The day of the week of a Julian day, Sunday 0.
 pub(crate) fn day_of_week(julian: i32) -> i32 {
     (i64::from(julian) + 1).rem_euclid(7) as i32
+}
+
+/// The Julian day of the Monday on or before a Julian day.
+pub(crate) fn iso_week_monday(julian_day: i32) -> i32 {
+    julian_day - (day_of_week(julian_day) + 6) % 7
+}
+
+/// The ISO year and week of a date: week 1 has the year's first Thursday.
+pub(crate) fn iso_week(year: i32, month: i32, day: i32) -> (i32, i32) {
+    let monday = iso_week_monday(julian(year, month, day));
+    let (iso_year, _, _) = from_julian(monday + 3);
+    let first = iso_week_monday(julian(iso_year, 1, 4));
+    (iso_year, (monday - first) / 7 + 1)
 }
 
 /// The parts of microseconds since midnight.

@@ -224,6 +224,18 @@ pub(crate) fn unit_token(word: &str) -> Option<Option<Unit>> {
     Some(UNIT_TOKENS[at].1)
 }
 
+/// A field's name for `extract`, `date_trunc` and the like, in small letters.
+pub(crate) fn extract_unit(word: &str) -> Option<Unit> {
+    match unit_token(word) {
+        Some(unit) => unit,
+        None => match date_token(word)? {
+            Token::Unit(unit) => Some(unit),
+            Token::Epoch => Some(Unit::Epoch),
+            _ => None,
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
