@@ -267,6 +267,72 @@ pub(super) fn choose(
     best.map(|(_, access)| access)
 }
 
+/// A list of keys to look up in a unique index of one column, from a condition `column IN (…)`.
+pub(super) struct KeyList {
+    /// The probe; its one value is the first column of the rows that it is joined with.
+    pub(super) probe: IndexProbe,
+    /// The keys, different ones if they are constants.
+    pub(super) keys: Vec<Expr>,
+    /// The condition, for EXPLAIN.
+    pub(super) tested: Expr,
+    /// The conditions that remain.
+    pub(super) remaining: Vec<Expr>,
+}
+
+/// Keys that a list may have to be looked up one by one.
+const KEYS_MAX: usize = 1024;
+
+/// The first condition that is a list of keys.
+pub(super) fn key_list(scan: &Scan) -> Option<KeyList> {
+    scan.conditions
+        .iter()
+        .enumerate()
+        .find_map(|(i, condition)| {
+            let Expr::InList {
+                operand,
+                list,
+                is_negated: false,
+            } = condition
+            else {
+                return None;
+            };
+            let (id, sql_type) = column_of(operand)?;
+            let index = scan.table.def.indexes.iter().find(|index| {
+            matches!(index.columns.as_slice(), [c] if scan.columns[usize::from(*c)] == id)
+        })?;
+            if list.len() > KEYS_MAX || !list.iter().all(is_fixed) {
+                return None;
+            }
+            let mut keys: Vec<Expr> = Vec::with_capacity(list.len());
+            for value in list {
+                let key = as_key(value, sql_type, true)?;
+                if !keys.contains(&key) {
+                    keys.push(key);
+                }
+            }
+            let probe = IndexProbe {
+                tree: index.tree,
+                name: index.name.clone(),
+                columns: index.columns.clone(),
+                equal: alloc::vec![Expr::Column {
+                    index: 0,
+                    sql_type: SqlType::plain(sql_type.id)
+                }],
+                lower: None,
+                upper: None,
+                is_backward: false,
+            };
+            let mut remaining = scan.conditions.clone();
+            let tested = remaining.remove(i);
+            Some(KeyList {
+                probe,
+                keys,
+                tested,
+                remaining,
+            })
+        })
+}
+
 /// What may be a probe's value where rows are looked up once.
 pub(super) fn is_fixed(expr: &Expr) -> bool {
     !has_columns(expr) && !is_volatile(expr)

@@ -164,10 +164,10 @@ impl Binder<'_> {
                     state::SYNTAX_ERROR,
                     "VALUES lists must all be the same length",
                 );
-                let at = row.content.first().and_then(|e| self.text.at(e));
+                let at = row.content.first().and_then(|e| self.text.at_expr(e));
                 return Err(place(error, at));
             }
-            let extra = row.content.get(targets.len()).map(|e| self.text.at(e));
+            let extra = row.content.get(targets.len()).map(|e| self.text.at_expr(e));
             self.check_width(targets, is_listed, width, extra.flatten())?;
             let mut full = defaults.clone();
             for (value, &(position, _)) in row.content.iter().zip(targets) {

@@ -33,8 +33,6 @@ pub(super) struct Name {
 pub(super) struct Column {
     /// Name.
     pub(super) name: String,
-    /// Where.
-    pub(super) at: u32,
     /// Type.
     pub(super) sql_type: SqlType,
     /// NOT NULL.

@@ -157,7 +157,7 @@ impl Cost {
 
 /// Bytes of a row of these types.
 pub(super) fn width(types: impl Iterator<Item = SqlType>) -> f64 {
-    types.map(type_width).sum()
+    types.map(type_width).fold(0.0, |sum, width| sum + width)
 }
 
 fn type_width(sql_type: SqlType) -> f64 {
@@ -183,6 +183,11 @@ fn table_size(scan: &Scan) -> (f64, f64) {
     } else {
         (libm::floor(PAGES_UNKNOWN * PAGE / width), PAGES_UNKNOWN)
     }
+}
+
+/// Rows of a table.
+pub(super) fn estimate_table(scan: &Scan) -> f64 {
+    table_size(scan).0
 }
 
 /// The part of rows that a condition leaves.

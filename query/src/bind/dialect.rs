@@ -5,7 +5,7 @@
 //! read *differently* is put right here: how tightly prefix operators bind, and which words cannot be names.
 
 use core::any::TypeId;
-use sqlparser::ast::{Expr, UnaryOperator};
+use sqlparser::ast::{CastKind, Expr, ObjectName, UnaryOperator};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -73,14 +73,35 @@ impl Dialect for Postgres {
         self.0.get_next_precedence(parser)
     }
 
+    /// The common beginnings of an expression, without sqlparser's speculation (it tries every one as the name
+    /// of a type first) and with small stack frames; and the prefix operators.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
-        let (op, precedence) = match parser.peek_token_ref().token {
+        let (op, precedence) = match &parser.peek_token_ref().token {
             Token::Minus => (UnaryOperator::Minus, SIGN_PRECEDENCE),
             Token::Plus => (UnaryOperator::Plus, SIGN_PRECEDENCE),
             Token::Tilde => (UnaryOperator::BitwiseNot, PREFIX_PRECEDENCE),
             Token::AtSign => (UnaryOperator::PGAbs, PREFIX_PRECEDENCE),
             Token::PGSquareRoot => (UnaryOperator::PGSquareRoot, PREFIX_PRECEDENCE),
             Token::PGCubeRoot => (UnaryOperator::PGCubeRoot, PREFIX_PRECEDENCE),
+            Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) => {
+                return Some(parser.parse_value().map(Expr::Value));
+            }
+            Token::LParen => return parenthesis(parser),
+            Token::Word(word) => match word.keyword {
+                Keyword::NOT if !is_keyword(parser, 1, &[Keyword::EXISTS]) => {
+                    (UnaryOperator::Not, self.prec_value(Precedence::UnaryNot))
+                }
+                Keyword::NoKeyword => return plain_name(parser),
+                Keyword::CASE => {
+                    parser.advance_token();
+                    return Some(parser.parse_case_expr());
+                }
+                Keyword::CAST => {
+                    parser.advance_token();
+                    return Some(parser.parse_cast_expr(CastKind::Cast));
+                }
+                _ => return None,
+            },
             _ => return None,
         };
         parser.advance_token();
@@ -111,6 +132,65 @@ impl Dialect for Postgres {
         allow_extract_custom
         allow_extract_single_quotes
     }
+}
+
+fn is_keyword(parser: &Parser, n: usize, keywords: &[Keyword]) -> bool {
+    matches!(&parser.peek_nth_token_ref(n).token, Token::Word(w) if keywords.contains(&w.keyword))
+}
+
+/// Parentheses around an expression or several; a query in parentheses is left to sqlparser.
+fn parenthesis(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    if is_keyword(
+        parser,
+        1,
+        &[Keyword::SELECT, Keyword::WITH, Keyword::VALUES],
+    ) {
+        parser.advance_token();
+        let query = parser.parse_query();
+        return Some(query.and_then(|query| {
+            parser.expect_token(&Token::RParen)?;
+            Ok(Expr::Subquery(query))
+        }));
+    }
+    parser.advance_token();
+    let first = match parser.parse_expr() {
+        Ok(first) => first,
+        Err(error) => return Some(Err(error)),
+    };
+    if parser.consume_token(&Token::RParen) {
+        return Some(Ok(Expr::Nested(first.into())));
+    }
+    let mut exprs = alloc::vec![first];
+    while parser.consume_token(&Token::Comma) {
+        match parser.parse_expr() {
+            Ok(expr) => exprs.push(expr),
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    Some(
+        parser
+            .expect_token(&Token::RParen)
+            .map(|_| Expr::Tuple(exprs)),
+    )
+}
+
+/// A word that is no keyword and not followed by what makes it a call or a type.
+fn plain_name(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    let after = &parser.peek_nth_token_ref(1).token;
+    if *after == Token::LParen {
+        let name = parser.parse_identifier();
+        return Some(name.and_then(|name| parser.parse_function(ObjectName::from(name))));
+    }
+    let is_plain = !matches!(
+        after,
+        Token::SingleQuotedString(_)
+            | Token::EscapedStringLiteral(_)
+            | Token::UnicodeStringLiteral(_)
+            | Token::DollarQuotedString(_)
+            | Token::HexStringLiteral(_)
+            | Token::DoubleQuotedString(_)
+    );
+    is_plain.then(|| parser.parse_identifier().map(Expr::Identifier))
 }
 
 /// PostgreSQL's reserved words (those that sqlparser knows): never a name without quotes.

@@ -127,7 +127,7 @@ impl Binder<'_> {
 
     fn expr_inner(&mut self, expr: &ast::Expr, env: &mut Env<'_>) -> SqlResult<Typed> {
         use ast::Expr as E;
-        let at = self.text.at(expr);
+        let at = self.text.at_expr(expr);
         let done = |expr| Ok(Typed { expr, at });
         match expr {
             E::Identifier(ident) => match special_value(ident) {
@@ -308,7 +308,11 @@ impl Binder<'_> {
         };
         if let Expr::Constant {
             value: Datum::Bytes(bytes),
-            ..
+            sql_type:
+                SqlType {
+                    id: TypeId::Unknown,
+                    ..
+                },
         } = &expr
             && bytes.contains(&0)
         {

@@ -10,7 +10,6 @@ use sqlparser::ast::{
     TableWithJoins,
 };
 use vireo_abi::message::error::{SqlError, SqlResult, state};
-use vireo_abi::sql_type::{SqlType, TypeId};
 
 use super::binder::{Binder, Table};
 use super::coerce::Typed;
@@ -36,7 +35,7 @@ impl Binder<'_> {
             joined = Some(match joined {
                 None => (rel, scope),
                 Some((left, left_scope)) => {
-                    let scope = self.join_scopes(left_scope, scope, item)?;
+                    let scope = self.join_scopes(left_scope, scope, &item.relation)?;
                     (cross(left, rel), scope)
                 }
             });
@@ -54,10 +53,22 @@ impl Binder<'_> {
             .map_err(|error| place(error, self.text.at(item)))
     }
 
+    /// Where an item of FROM begins.
+    fn at_factor(&self, factor: &TableFactor) -> Option<u32> {
+        match factor {
+            TableFactor::Table { name, .. } => self.text.at(name),
+            TableFactor::Derived { subquery, .. } => self.text.at_query(subquery),
+            TableFactor::NestedJoin {
+                table_with_joins, ..
+            } => self.at_factor(&table_with_joins.relation),
+            other => self.text.at(other),
+        }
+    }
+
     fn table_with_joins(&mut self, item: &TableWithJoins) -> SqlResult<(Rel, Scope)> {
         let (mut rel, mut scope) = self.table_factor(&item.relation)?;
         for join in &item.joins {
-            let at = self.text.at(&join.relation);
+            let at = self.at_factor(&join.relation);
             if join.global {
                 return Err(unsupported("this join", at));
             }
@@ -96,11 +107,7 @@ impl Binder<'_> {
                     self.join_using((rel, scope), (right, right_scope), kind, &names, at)?
                 }
                 JoinConstraint::None => {
-                    return Err(SqlError::new(
-                        state::SYNTAX_ERROR,
-                        "syntax error: a join needs ON, USING, NATURAL or CROSS",
-                    )
-                    .at(at.unwrap_or(0)));
+                    return Err(self.text.syntax_error_after(&join.relation));
                 }
             };
         }
@@ -219,7 +226,7 @@ impl Binder<'_> {
     }
 
     fn table_factor_inner(&mut self, factor: &TableFactor) -> SqlResult<(Rel, Scope)> {
-        let at = self.text.at(factor);
+        let at = self.at_factor(factor);
         self.relations += 1;
         if self.relations > RELATIONS_MAX {
             return Err(too_deep());
@@ -561,6 +568,3 @@ pub(super) fn join_rels(left: Rel, right: Rel, kind: JoinKind, conditions: Vec<E
         conditions,
     }
 }
-
-/// The type of a truth value.
-pub(super) const BOOL: SqlType = SqlType::plain(TypeId::Bool);

@@ -12,14 +12,14 @@ use vireo_abi::datum::Datum;
 use vireo_abi::message::error::{SqlError, SqlResult, state};
 use vireo_abi::sql_type::{SqlType, TypeId};
 
-use super::access::{self, Access};
+use super::access::{self, Access, KeyList};
 use super::cost::{self, Cost};
 use super::explain::{self, Explained};
 use super::fold;
 use super::rel::{IdSet, Rel, Scan, each_child_mut};
 use super::scope::{ColumnId, ColumnMeta};
 use crate::functions::resolve_operator;
-use crate::plan::{AggregateCall, Expr, Node, ScanColumn, SortKey};
+use crate::plan::{AggregateCall, Expr, JoinKind, Node, ScanColumn, SortKey};
 
 /// A node, what its columns are, and what it is thought to cost.
 pub(super) struct Planned {
@@ -240,8 +240,64 @@ impl Planner<'_> {
         let access = access::choose(&scan, &scan.conditions, &not_null, &access::is_fixed);
         match access {
             Some(access) => self.index_scan(&scan, access, need),
-            None => self.seq_scan(scan, need),
+            None => match access::key_list(&scan) {
+                Some(list) if cost::estimate_table(&scan) > list.keys.len() as f64 => {
+                    self.list_scan(&scan, list, need)
+                }
+                _ => self.seq_scan(scan, need),
+            },
         }
+    }
+
+    /// Rows of a list of keys: the keys as rows, each looked up.
+    fn list_scan(&self, scan: &Scan, list: KeyList, need: &IdSet) -> SqlResult<Planned> {
+        let mut all = need.clone();
+        list.remaining.iter().for_each(|c| all.add(c));
+        let (columns, layout) = Self::scan_columns(scan, &all);
+        let count = list.keys.len() as f64;
+        let cost = Cost::values(count).index_joined(self.width(&layout), count);
+        let explained = self.describe(cost, Vec::new(), |p| {
+            let title = format!(
+                "Index Scan using {} on {}",
+                list.probe.name,
+                explain::table_name(scan)
+            );
+            let mut details = Vec::new();
+            details.extend(p.show_conditions("Index Cond", core::slice::from_ref(&list.tested)));
+            details.extend(p.show_conditions("Filter", &list.remaining));
+            (title, details)
+        });
+        let types: Vec<SqlType> = list.probe.equal.iter().map(Expr::sql_type).collect();
+        let is_constant = list.keys.iter().all(|k| matches!(k, Expr::Constant { .. }));
+        let rows = list.keys.into_iter().map(|key| alloc::vec![key]).collect();
+        let mut keys = Node::Values { types, rows };
+        if !is_constant {
+            keys = Node::Distinct {
+                input: Box::new(keys),
+            };
+        }
+        let residual = self.predicate(list.remaining, &layout)?.map(|mut e| {
+            shift(&mut e);
+            e
+        });
+        let join = Node::IndexJoin {
+            left: Box::new(keys),
+            table: scan.table.reference(),
+            probe: list.probe,
+            columns,
+            kind: JoinKind::Inner,
+            residual,
+        };
+        let mut outputs: Vec<Expr> = layout.iter().map(|&id| self.column(id)).collect();
+        self.locate_all(&mut outputs, &layout)?;
+        outputs.iter_mut().for_each(shift);
+        let node = project(join, layout.len() + 1, outputs);
+        Ok(Planned {
+            node,
+            layout,
+            cost,
+            explained,
+        })
     }
 
     fn seq_scan(&self, scan: Scan, need: &IdSet) -> SqlResult<Planned> {
@@ -574,6 +630,14 @@ impl Planner<'_> {
             explained,
         })
     }
+}
+
+/// Moves references one position on: past the key that was looked up.
+fn shift(expr: &mut Expr) {
+    if let Expr::Column { index, .. } = expr {
+        *index += 1;
+    }
+    each_child_mut(expr, &mut shift);
 }
 
 /// A constant bigint's value.

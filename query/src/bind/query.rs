@@ -74,7 +74,7 @@ impl Binder<'_> {
     }
 
     fn query_inner(&mut self, query: &Query) -> SqlResult<Output> {
-        let at = self.text.at(query);
+        let at = self.text.at_query(query);
         let is_odd = query.for_clause.is_some()
             || query.settings.is_some()
             || query.format_clause.is_some()
@@ -176,10 +176,10 @@ impl Binder<'_> {
             SetExpr::Query(query) => self.query(query),
             SetExpr::Values(values) => self.values(values),
             SetExpr::SetOperation { .. } => self.deeper(|binder| binder.set_operation(body)),
-            SetExpr::Table(_) => Err(unsupported("TABLE", self.text.at(body))),
+            SetExpr::Table(_) => Err(unsupported("TABLE", self.text.at_set_expr(body))),
             _ => Err(unsupported(
                 "a data-modifying statement in a query",
-                self.text.at(body),
+                self.text.at_set_expr(body),
             )),
         }
     }
@@ -195,7 +195,7 @@ impl Binder<'_> {
             right,
         } = first
         {
-            let at = self.text.at(&**right);
+            let at = self.text.at_set_expr(right);
             let is_distinct = match (op, set_quantifier) {
                 (SetOperator::Union, SetQuantifier::All) => false,
                 (SetOperator::Union, SetQuantifier::Distinct | SetQuantifier::None) => true,
@@ -211,7 +211,7 @@ impl Binder<'_> {
         let mut inputs = alloc::vec![first];
         let mut is_distinct_so_far = false;
         while let Some((right, is_distinct)) = steps.pop() {
-            let at = self.text.at(right);
+            let at = self.text.at_set_expr(right);
             let right = self.set_expr(right)?;
             if right.columns.len() != names.len() {
                 let error = SqlError::new(
@@ -295,7 +295,7 @@ impl Binder<'_> {
                     state::SYNTAX_ERROR,
                     "VALUES lists must all be the same length",
                 );
-                let at = row.content.first().and_then(|e| self.text.at(e));
+                let at = row.content.first().and_then(|e| self.text.at_expr(e));
                 return Err(place(error, at));
             }
             let mut typed = Vec::with_capacity(width);
@@ -614,6 +614,11 @@ impl Binder<'_> {
 
     fn label_of(&self, expr: &ast::Expr) -> String {
         if let ast::Expr::Subquery(query) = expr
+            && let SetExpr::Values(_) = &*query.body
+        {
+            return String::from("column1");
+        }
+        if let ast::Expr::Subquery(query) = expr
             && let SetExpr::Select(select) = &*query.body
         {
             return match select.projection.first() {
@@ -678,7 +683,7 @@ impl Binder<'_> {
         subqueries: &mut Vec<Rel>,
     ) -> SqlResult<()> {
         for expr in list {
-            let at = self.text.at(expr);
+            let at = self.text.at_expr(expr);
             let expr = match self.ordinal(expr, items.len(), "GROUP BY")? {
                 Some(index) => self.group_item(&items[index], aggregation)?,
                 None => {
@@ -741,7 +746,7 @@ impl Binder<'_> {
         let ast::Expr::Value(value) = expr else {
             return Ok(None);
         };
-        let at = self.text.at(expr);
+        let at = self.text.at_expr(expr);
         let error = match &value.value {
             ast::Value::Number(digits, _) => match digits.parse::<usize>() {
                 Ok(n) if (1..=width).contains(&n) => return Ok(Some(n - 1)),
@@ -810,7 +815,7 @@ impl Binder<'_> {
         aggregation: &mut Aggregation,
         subqueries: &mut Vec<Rel>,
     ) -> SqlResult<Key> {
-        let at = self.text.at(&key.expr);
+        let at = self.text.at_expr(&key.expr);
         let (is_descending, nulls_first) = direction(key).map_err(|error| place(error, at))?;
         let mut item = self.ordinal(&key.expr, items.len(), "ORDER BY")?;
         if item.is_none()
@@ -856,7 +861,7 @@ impl Binder<'_> {
             .collect();
         let mut keys = Vec::with_capacity(order.len());
         for key in order {
-            let at = self.text.at(&key.expr);
+            let at = self.text.at_expr(&key.expr);
             let mut item = self.ordinal(&key.expr, items.len(), "ORDER BY")?;
             if item.is_none()
                 && let ast::Expr::Identifier(ident) = &key.expr
@@ -890,7 +895,7 @@ impl Binder<'_> {
     }
 
     fn limits(&mut self, query: &Query) -> SqlResult<(Option<Expr>, Option<Expr>)> {
-        let at = self.text.at(query);
+        let at = self.text.at_query(query);
         let (mut limit, offset) = match &query.limit_clause {
             None => (None, None),
             Some(LimitClause::LimitOffset {

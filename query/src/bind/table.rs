@@ -167,7 +167,6 @@ impl Front<'_> {
             constraints.push(self.table_constraint()?);
             return Ok(());
         }
-        let at = self.at();
         let name = self.identifier()?;
         if !matches!(self.peek(), Token::Word(_)) {
             return Err(self.unexpected());
@@ -177,7 +176,6 @@ impl Front<'_> {
         let sql_type = datatype::lookup(&data_type).map_err(|error| error.at(type_at))?;
         let mut column = Column {
             name,
-            at,
             sql_type,
             not_null: false,
             default: None,

@@ -17,7 +17,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use sqlparser::ast::Spanned;
+use sqlparser::ast::{Expr, Query, SetExpr, Spanned};
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, TokenizerError};
 use vireo_abi::message::error::{SqlError, SqlResult, state};
@@ -241,38 +241,53 @@ impl<'t> Text<'t> {
 
     /// Refuses what would need too much stack (invariant 1).
     pub(super) fn check_depth(&self, tokens: &[TokenWithSpan]) -> SqlResult<()> {
-        let mut chains: Vec<usize> = alloc::vec![0];
+        // A query in WITH is copied, which takes more stack than to drop it.
+        let has_with = tokens
+            .iter()
+            .any(|t| super::command::is_word(&t.token, "with"));
+        let levels_max = if has_with {
+            CHAIN_MAX / 20
+        } else {
+            CHAIN_MAX * 4
+        };
+        // For each open parenthesis: the levels of the chain that is read, and the most of those before it.
+        let mut open: Vec<(usize, usize)> = alloc::vec![(0, 0)];
         for token in tokens {
+            let Some((levels, most)) = open.last_mut() else {
+                break;
+            };
             match &token.token {
-                Token::LParen | Token::LBracket => chains.push(0),
+                Token::LParen | Token::LBracket => open.push((0, 0)),
                 Token::RParen | Token::RBracket => {
-                    if chains.len() > 1 {
-                        chains.pop();
+                    // What stands in parentheses may be the bottom of the chain around them.
+                    let inner = (*levels).max(*most) + 1;
+                    if open.len() > 1 {
+                        open.pop();
+                    }
+                    if let Some((levels, _)) = open.last_mut() {
+                        *levels += inner;
                     }
                 }
                 Token::Comma | Token::SemiColon => {
-                    if let Some(last) = chains.last_mut() {
-                        *last = 0;
-                    }
+                    *most = (*levels).max(*most);
+                    *levels = 0;
                 }
                 Token::Word(word) if word.quote_style.is_none() => {
                     let is_break = ["when", "then", "else"]
                         .iter()
                         .any(|w| word.value.eq_ignore_ascii_case(w));
-                    if let Some(last) = chains.last_mut() {
-                        *last = if is_break { 0 } else { *last + 1 };
+                    if is_break {
+                        *most = (*levels).max(*most);
+                        *levels = 0;
+                    } else {
+                        *levels += 1;
                     }
                 }
                 Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) => {}
-                _ => {
-                    if let Some(last) = chains.last_mut() {
-                        *last += 1;
-                    }
-                }
+                _ => *levels += 1,
             }
-            // A chain of n terms has up to 2n tokens that count: operators and names.
-            let is_long = chains.last().is_some_and(|&n| n > 4 * CHAIN_MAX);
-            if chains.len() > DEPTH_MAX * 4 || is_long {
+            let is_long = open.last().is_some_and(|(levels, _)| *levels > levels_max);
+            if open.len() > DEPTH_MAX * 4 || is_long {
                 return Err(too_deep());
             }
         }
@@ -316,19 +331,75 @@ impl<'t> Text<'t> {
         self.offset(span.start)
     }
 
-    /// Where the operator before a right operand is: the last token before it that is no parenthesis.
-    pub(super) fn operator_before(&self, right: &impl Spanned, symbol: &str) -> Option<u32> {
-        let mut index = self.index_of(right.span().start)?;
-        // The span of a cast, a typed literal or a parenthesis begins inside of it.
-        for _ in 0..64 {
-            index = index.checked_sub(1)?;
-            let place = self.places[index];
-            let token = &self.sql[place.start as usize..place.end as usize];
-            if token.eq_ignore_ascii_case(symbol) {
-                return Some(place.start);
-            }
+    /// Where an expression begins. Not recursive along chains of operators, unlike sqlparser's spans.
+    pub(super) fn at_expr(&self, expr: &Expr) -> Option<u32> {
+        let mut first = expr;
+        loop {
+            first = match first {
+                Expr::BinaryOp { left: inner, .. }
+                | Expr::AnyOp { left: inner, .. }
+                | Expr::AllOp { left: inner, .. }
+                | Expr::IsDistinctFrom(inner, _)
+                | Expr::IsNotDistinctFrom(inner, _)
+                | Expr::IsNull(inner)
+                | Expr::IsNotNull(inner)
+                | Expr::IsTrue(inner)
+                | Expr::IsNotTrue(inner)
+                | Expr::IsFalse(inner)
+                | Expr::IsNotFalse(inner)
+                | Expr::IsUnknown(inner)
+                | Expr::IsNotUnknown(inner)
+                | Expr::Nested(inner)
+                | Expr::UnaryOp { expr: inner, .. }
+                | Expr::Cast { expr: inner, .. }
+                | Expr::Collate { expr: inner, .. }
+                | Expr::InList { expr: inner, .. }
+                | Expr::InSubquery { expr: inner, .. }
+                | Expr::Between { expr: inner, .. }
+                | Expr::Like { expr: inner, .. }
+                | Expr::ILike { expr: inner, .. }
+                | Expr::SimilarTo { expr: inner, .. }
+                | Expr::AtTimeZone {
+                    timestamp: inner, ..
+                }
+                | Expr::CompoundFieldAccess { root: inner, .. } => inner,
+                Expr::Function(function) => return self.at(&function.name),
+                Expr::Case { case_token, .. } => return self.at_span(case_token.0.span),
+                Expr::Subquery(query) => return self.at_query(query),
+                Expr::Exists { subquery, .. } => return self.at_query(subquery),
+                leaf => return self.at(leaf),
+            };
         }
-        None
+    }
+
+    /// Where a query begins.
+    pub(super) fn at_query(&self, query: &Query) -> Option<u32> {
+        match &query.with {
+            Some(with) => self.at_span(with.with_token.0.span),
+            None => self.at_set_expr(&query.body),
+        }
+    }
+
+    /// Where a query's body begins.
+    pub(super) fn at_set_expr(&self, body: &SetExpr) -> Option<u32> {
+        let mut first = body;
+        loop {
+            first = match first {
+                SetExpr::SetOperation { left, .. } => left,
+                SetExpr::Query(query) => &query.body,
+                SetExpr::Select(select) => return self.at_span(select.select_token.0.span),
+                SetExpr::Values(values) => {
+                    let row = values.rows.first()?;
+                    return self.at_span(row.opening_token.0.span);
+                }
+                other => return self.at(other),
+            };
+        }
+    }
+
+    /// Where the operator before a right operand is: the nearest such token before it.
+    pub(super) fn operator_before(&self, right: &Expr, symbol: &str) -> Option<u32> {
+        self.word_before(self.at_expr(right), &[symbol])
     }
 
     /// Where the token before a piece is, if it is the word given (case ignored).
@@ -362,6 +433,19 @@ impl<'t> Text<'t> {
             Err(_) => SqlError::new(state::SYNTAX_ERROR, "syntax error at end of input")
                 .at(self.sql.len() as u32),
         }
+    }
+
+    /// `syntax error at or near` the token after a piece.
+    pub(super) fn syntax_error_after(&self, piece: &impl Spanned) -> alloc::boxed::Box<SqlError> {
+        let end = piece.span().end;
+        let mut next = self.places.partition_point(|p| p.location < end);
+        // The span of a subquery ends inside of its parentheses.
+        while next < self.places.len()
+            && self.sql.as_bytes()[self.places[next].start as usize] == b')'
+        {
+            next += 1;
+        }
+        self.syntax_error_at(self.start_of(next))
     }
 
     /// The error of a parser that stopped before token `next`, of the statement that ends before token `end`.
