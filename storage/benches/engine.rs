@@ -11,9 +11,7 @@ use vireo_abi::message::storage::{LockKey, LockMode, LockWait, StorageReply, Sto
 use vireo_abi::write_set::{Operation, UNCHECKED, encode};
 use vireo_storage::announce::Announcer;
 use vireo_storage::block::{BlockDevice, BlockStatus, Completion, Devices, Ticket};
-use vireo_storage::{
-    AnnounceArea, AnnouncePage, Config, Engine, Memory, Now, PoolArea, PoolView,
-};
+use vireo_storage::{AnnounceArea, AnnouncePage, Config, Engine, Memory, Now, PoolArea, PoolView};
 
 /// A disk that keeps nothing but its headers: enough for a database that is never opened again.
 struct NullDisk {
@@ -25,7 +23,12 @@ struct NullDisk {
 
 impl NullDisk {
     fn new(capacity: u64) -> NullDisk {
-        NullDisk { capacity, done: Vec::new(), next: 0, zeros: vec![0; 65536] }
+        NullDisk {
+            capacity,
+            done: Vec::new(),
+            next: 0,
+            zeros: vec![0; 65536],
+        }
     }
 
     fn submit(&mut self, length: usize) -> Option<Ticket> {
@@ -51,7 +54,11 @@ impl BlockDevice for NullDisk {
     }
     fn complete(&mut self) -> Option<Completion<'_>> {
         let (ticket, length) = self.done.pop()?;
-        Some(Completion { ticket, status: BlockStatus::Ok, data: &self.zeros[..length] })
+        Some(Completion {
+            ticket,
+            status: BlockStatus::Ok,
+            data: &self.zeros[..length],
+        })
     }
 }
 
@@ -81,7 +88,11 @@ impl Machine {
                 announce: AnnounceArea::new(announce.0, announce.1),
             }
         };
-        let config = Config { seed: 1, checkpoint_bytes: 64 << 20, locks_max: 1 << 20 };
+        let config = Config {
+            seed: 1,
+            checkpoint_bytes: 64 << 20,
+            locks_max: 1 << 20,
+        };
         let mut machine = Machine {
             engine: Engine::new(config, memory),
             wal: NullDisk::new(1 << 30),
@@ -97,13 +108,17 @@ impl Machine {
     }
 
     fn poll(&mut self) -> bool {
-        let mut devices = Devices { wal: &mut self.wal, data: &mut self.data };
+        let mut devices = Devices {
+            wal: &mut self.wal,
+            data: &mut self.data,
+        };
         self.engine.poll(&mut devices, Now::default())
     }
 
     fn send(&mut self, request: impl FnOnce(RequestId) -> StorageRequest, body: Vec<u8>) {
         self.request += 1;
-        self.engine.request(0, request(RequestId(self.request)), body);
+        self.engine
+            .request(0, request(RequestId(self.request)), body);
     }
 
     fn reply(&mut self) -> StorageReply {
@@ -117,7 +132,15 @@ impl Machine {
 
     fn commit(&mut self, txn: u64, body: Vec<u8>) {
         let (txn, relied_on, durable) = (TxnId(txn), Vec::new(), true);
-        self.send(|request| StorageRequest::Commit { txn, request, relied_on, durable }, body);
+        self.send(
+            |request| StorageRequest::Commit {
+                txn,
+                request,
+                relied_on,
+                durable,
+            },
+            body,
+        );
         let reply = self.reply();
         assert!(matches!(reply, StorageReply::Committed { .. }), "{reply:?}");
     }
@@ -130,13 +153,24 @@ impl Machine {
 }
 
 fn put(body: &mut Vec<u8>, tree: u32, key: u64, value: &[u8], version: Version) {
-    encode(Operation::Put { tree: TreeId(tree), key: &key.to_be_bytes(), value, version }, body);
+    encode(
+        Operation::Put {
+            tree: TreeId(tree),
+            key: &key.to_be_bytes(),
+            value,
+            version,
+        },
+        body,
+    );
 }
 
 fn report(what: &str, count: u64, started: Instant) {
     let total = started.elapsed();
     let each = total.as_nanos() as f64 / count as f64;
-    println!("{what:<44} {count:>9} x {each:>9.0} ns  {:>8.3} s", total.as_secs_f64());
+    println!(
+        "{what:<44} {count:>9} x {each:>9.0} ns  {:>8.3} s",
+        total.as_secs_f64()
+    );
 }
 
 const ROWS: u64 = 1_000_000;
@@ -154,7 +188,13 @@ fn main() {
         for key in part * 20_000..(part + 1) * 20_000 {
             put(&mut body, 20, key, &value, Version(0));
         }
-        m.send(|request| StorageRequest::Stage { txn: TxnId(2), request }, body);
+        m.send(
+            |request| StorageRequest::Stage {
+                txn: TxnId(2),
+                request,
+            },
+            body,
+        );
         assert!(matches!(m.reply(), StorageReply::Staged { .. }));
     }
     m.commit(2, Vec::new());
@@ -166,7 +206,10 @@ fn main() {
     let page = unsafe { AnnouncePage::new(m.announce.0.add(EXECUTE_ANNOUNCE_PAGE * 4096)) };
     let mut announcer = Announcer::new(page);
     let snapshot = announcer.acquire(&view).expect("published");
-    let tree = snapshot.tree(&view, TreeId(20)).expect("sound").expect("exists");
+    let tree = snapshot
+        .tree(&view, TreeId(20))
+        .expect("sound")
+        .expect("exists");
     assert_eq!(tree.row_count, ROWS);
     let started = Instant::now();
     let mut key = 1u64;
@@ -228,7 +271,15 @@ fn main() {
             };
             let (txn, wait) = (TxnId(1 << 40 | i), LockWait::Wait);
             let keys = vec![key];
-            m.send(|request| StorageRequest::Lock { txn, request, keys, wait }, Vec::new());
+            m.send(
+                |request| StorageRequest::Lock {
+                    txn,
+                    request,
+                    keys,
+                    wait,
+                },
+                Vec::new(),
+            );
             assert!(matches!(m.reply(), StorageReply::Locked { .. }));
         }
         tpcb(&mut m, 1 << 40 | i, &value);
@@ -239,7 +290,13 @@ fn main() {
     let started = Instant::now();
     let mut body = Vec::new();
     for i in 0..ROWS {
-        put(&mut body, 23, i.wrapping_mul(0x9e37_79b9_7f4a_7c15), &[1; 8], Version(0));
+        put(
+            &mut body,
+            23,
+            i.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            &[1; 8],
+            Version(0),
+        );
         if body.len() > 1 << 20 {
             m.commit(1, core::mem::take(&mut body));
         }
@@ -257,5 +314,13 @@ fn tpcb(m: &mut Machine, number: u64, value: &[u8]) {
     put(&mut body, 24, i, &value[..50], UNCHECKED);
     let (txn, relied_on, durable) = (TxnId(number), Vec::new(), true);
     let body = body;
-    m.send(|request| StorageRequest::Commit { txn, request, relied_on, durable }, body);
+    m.send(
+        |request| StorageRequest::Commit {
+            txn,
+            request,
+            relied_on,
+            durable,
+        },
+        body,
+    );
 }

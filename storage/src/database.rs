@@ -31,6 +31,9 @@ pub(crate) const FIRST_OBJECT: u64 = 16384;
 const RESERVE_AHEAD: u64 = 4096;
 const RESERVE_OBJECTS_AHEAD: u64 = 64;
 
+/// Pages that a seal needs: a descriptor, and a path of the master tree.
+const SEAL_PAGES: u64 = 12;
+
 /// The two pools' places in [`Database::stores`].
 pub(crate) const CATALOG: usize = 0;
 /// See [`CATALOG`].
@@ -419,6 +422,13 @@ impl Database {
         numbers.logged = numbers.logged.max(next);
         numbers.next = numbers.next.map(|n| n.max(next));
         self.touch_record(TreeId(tree));
+    }
+
+    /// Whether [`Database::seal`] has the few pages that it needs. Who applies something keeps room for them.
+    pub(crate) fn check_seal_room(&self) -> Result<(), SpaceError> {
+        self.stores
+            .iter()
+            .try_for_each(|store| store.check_room(SEAL_PAGES))
     }
 
     /// Ends an epoch: nothing made so far changes any more, and what is made from now on is not in the state.

@@ -481,7 +481,10 @@ impl Running {
         worked |= self.step_checkpoint(devices)?;
         // What waits for space is tried again after a while: nobody rings for that.
         worked |= self.log.is_out_of_space();
-        worked |= self.checkpoint.as_ref().is_some_and(Checkpoint::is_out_of_space);
+        worked |= self
+            .checkpoint
+            .as_ref()
+            .is_some_and(Checkpoint::is_out_of_space);
         Ok(worked)
     }
 
@@ -501,6 +504,11 @@ impl Running {
             let is_refused = is_write && self.is_out_of_space();
             if is_write && !is_refused && !self.can_write(input.body.len()) {
                 // A withdrawal must not wait behind what it withdraws.
+                worked |= self.withdraw_queued(inbox);
+                break;
+            }
+            if self.merging.is_some() && matches!(input.request, StorageRequest::Lock { .. }) {
+                // A row that is about to change must not be taken for unchanged.
                 worked |= self.withdraw_queued(inbox);
                 break;
             }
@@ -658,6 +666,14 @@ impl Running {
         {
             return Ok(false);
         }
+        if self.database.check_seal_room().is_err() {
+            // Readers of old snapshots hold the pool: what is open waits for them.
+            self.database
+                .reclaim(self.oldest(), self.superblock.sequence.0, usize::MAX);
+            if self.database.check_seal_room().is_err() {
+                return Ok(false);
+            }
+        }
         let (end, checksum) = self.log.seal(self.superblock.number);
         let state = self.database.seal(end, checksum)?;
         let batch = core::mem::take(&mut self.open);
@@ -728,11 +744,16 @@ impl Running {
     fn step_checkpoint(&mut self, devices: &mut Devices<'_>) -> Result<bool, Failure> {
         let mut worked = false;
         if self.checkpoint.is_none() && self.is_checkpoint_due() {
-            let checkpoint =
-                Checkpoint::begin(&mut self.database, &self.published, &self.superblock)?;
-            self.database.begin_epoch();
-            self.checkpoint = Some(checkpoint);
-            worked = true;
+            match Checkpoint::begin(&mut self.database, &self.published, &self.superblock) {
+                Ok(checkpoint) => {
+                    self.database.begin_epoch();
+                    self.checkpoint = Some(checkpoint);
+                    worked = true;
+                }
+                // No page for the list of staged trees: later.
+                Err(SpaceError::PoolFull | SpaceError::VolumeFull) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         let Some(checkpoint) = &mut self.checkpoint else {
             return Ok(worked);

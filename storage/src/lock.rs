@@ -334,7 +334,7 @@ mod tests {
                     locks.release_all(txn);
                     held.retain(|(_, t), _| *t != txn);
                     waits.remove(&txn);
-                } else if !waits.contains_key(&txn) {
+                } else if !locks.is_waiting(txn) {
                     match locks.attempt(txn, LockId(lock), mode) {
                         Attempt::Held { .. } => {
                             let now = held.entry((lock, txn)).or_insert(mode);

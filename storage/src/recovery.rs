@@ -241,8 +241,10 @@ impl Recovery {
     }
 
     fn heads(&mut self, devices: &mut Devices<'_>) -> Result<bool, StartError> {
-        for (volume, bytes) in [("data", devices.data.capacity()), ("log", devices.wal.capacity())]
-        {
+        for (volume, bytes) in [
+            ("data", devices.data.capacity()),
+            ("log", devices.wal.capacity()),
+        ] {
             if bytes < VOLUME_MIN {
                 return Err(FormatError::TooSmall { volume, bytes }.into());
             }
@@ -625,7 +627,7 @@ impl Recovery {
                         continue;
                     }
                     let mut merge = Merge::new(database, stage);
-                    merge.begin_apply(database, sequence, &creates(body))?;
+                    merge.begin_replay(database, sequence, &creates(body))?;
                     self.merge = Some((merge, body.into(), sequence));
                 }
             }

@@ -20,6 +20,7 @@
 
 use crate::database::{Database, pool_of};
 use crate::error::ReadError;
+use crate::lock::LockId;
 use crate::node::Value;
 use crate::space::SpaceError;
 use crate::tree::{self, Before, Drop, NewValue};
@@ -103,7 +104,12 @@ impl Database {
                 alloc::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                 alloc::collections::btree_map::Entry::Vacant(entry) => {
                     let root = tree::create(store)?;
-                    entry.insert(PrivateTree { root, row_count: 0, page_count: 1, is_plain: true })
+                    entry.insert(PrivateTree {
+                        root,
+                        row_count: 0,
+                        page_count: 1,
+                        is_plain: true,
+                    })
                 }
             };
             let first = match tree::version(store, private.root, key)? {
@@ -138,6 +144,8 @@ pub(crate) struct Merge {
     stage: u64,
     sequence: u64,
     trees: Vec<(TreeId, PrivateTree)>,
+    /// Those of `trees` that take the place of the target as they are.
+    grafts: Vec<TreeId>,
     /// The tree of `trees` that is at work, and the last key done.
     at: usize,
     last: Option<Vec<u8>>,
@@ -150,6 +158,27 @@ pub(crate) enum Progress {
     Done,
     /// A version is not the newest.
     Conflict(TreeId, Vec<u8>),
+    /// Another holds, or waits for, the lock of a row; after it is granted, comparing begins anew.
+    Blocked(LockId),
+}
+
+/// How a row's lock stands to the transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RowLock {
+    /// It took the lock before: the row is as it was read.
+    Owned,
+    Free,
+    Taken(LockId),
+}
+
+/// What comparing has to know of locks and of the commit.
+pub(crate) trait Surroundings {
+    /// The row's lock.
+    fn row_lock(&self, tree: TreeId, key: &[u8]) -> RowLock;
+    /// Whether nobody else has anything locked in the tree.
+    fn is_alone_in(&self, tree: TreeId) -> bool;
+    /// Whether the commit makes the tree.
+    fn creates(&self, tree: TreeId) -> bool;
 }
 
 impl Merge {
@@ -164,19 +193,19 @@ impl Merge {
             stage,
             sequence: 0,
             trees: trees.into_iter().collect(),
+            grafts: Vec::new(),
             at: 0,
             last: None,
         }
     }
 
-    /// The most new pages of each pool that applying can need: copies of the target's pages that change, and room for
-    /// the rows twice, as splitting may leave pages half full.
+    /// The most new pages of each pool that applying can need, after comparing: copies of the target's pages that
+    /// change, and room for the rows twice, as splitting may leave pages half full.
     pub(crate) fn pages_needed(&self, database: &Database) -> [u64; 2] {
         let mut need = [0; 2];
         for (tree, private) in &self.trees {
-            let is_empty = database.tree(*tree).is_none_or(|state| state.row_count == 0);
             let pool = pool_of(*tree);
-            need[pool] += if is_empty && private.is_plain {
+            need[pool] += if self.grafts.contains(tree) {
                 1
             } else {
                 let live = database.stores[pool].live_count();
@@ -221,44 +250,66 @@ impl Merge {
         }
     }
 
-    /// Compares at most `budget` versions with the newest. `owns` says whether the transaction holds the row's lock;
-    /// `creates` whether the commit itself makes the tree.
+    /// Compares at most `budget` versions with the newest.
     pub(crate) fn compare(
         &mut self,
         database: &Database,
         budget: usize,
-        owns: impl Fn(TreeId, &[u8]) -> bool,
-        creates: impl Fn(TreeId) -> bool,
+        surroundings: &impl Surroundings,
     ) -> Result<Progress, ReadError> {
         let Some(&(tree, private)) = self.trees.get(self.at) else {
             (self.at, self.last) = (0, None);
             return Ok(Progress::Done);
         };
-        let Some(state) = database.tree(tree).filter(|_| !creates(tree)) else {
-            if !creates(tree) {
-                return Ok(Progress::Conflict(tree, Vec::new()));
-            }
-            self.advance(&[]);
-            return Ok(Progress::More);
+        let row_count = match database.tree(tree) {
+            _ if surroundings.creates(tree) => 0,
+            Some(state) => state.row_count,
+            None => return Ok(Progress::Conflict(tree, Vec::new())),
         };
-        if state.row_count == 0 && private.is_plain {
+        let is_first = self.last.is_none();
+        if row_count == 0 && private.is_plain && is_first && surroundings.is_alone_in(tree) {
+            self.grafts.push(tree);
             self.advance(&[]);
             return Ok(Progress::More);
         }
         let run = self.next_run(&database.view(pool_of(tree)), budget)?;
         for entry in &run {
+            match surroundings.row_lock(tree, entry.key) {
+                RowLock::Owned => continue,
+                RowLock::Free => {}
+                RowLock::Taken(id) => return Ok(Progress::Blocked(id)),
+            }
             let expected = match entry.version.0 {
                 version if version == self.stage => 0,
                 version if version == self.stage + 1 => continue,
                 version => version,
             };
             let newest = database.version(tree, entry.key)?.unwrap_or(0);
-            if newest != expected && !owns(tree, entry.key) {
+            if newest != expected {
                 return Ok(Progress::Conflict(tree, entry.key.into()));
             }
         }
         self.advance(&run);
         Ok(Progress::More)
+    }
+
+    /// Begins to apply a stage that was compared before it was recorded, and by the same rules, as no one else is there.
+    pub(crate) fn begin_replay(
+        &mut self,
+        database: &mut Database,
+        sequence: u64,
+        created: &[TreeId],
+    ) -> Result<(), SpaceError> {
+        self.begin_apply(database, sequence, created)?;
+        for (tree, private) in &self.trees {
+            let is_empty = database
+                .tree(*tree)
+                .is_some_and(|state| state.row_count == 0);
+            if is_empty && private.is_plain {
+                self.grafts.push(*tree);
+            }
+        }
+        Ok(())
     }
 
     /// Begins to apply, after comparing.
@@ -295,8 +346,7 @@ impl Merge {
             database.staged.remove(&self.stage);
             return Ok(Progress::Done);
         };
-        let row_count = database.tree(tree).map_or(1, |state| state.row_count);
-        if row_count == 0 && private.is_plain && self.last.is_none() {
+        if self.grafts.contains(&tree) {
             database.graft(tree, private.root, private.row_count, self.sequence);
             self.advance(&[]);
             return Ok(Progress::More);

@@ -11,7 +11,7 @@ use crate::engine::{Failure, Running, canceled};
 use crate::lock::{Attempt, LockId, Txn, lock_id};
 use crate::recovery::creates;
 use crate::space::SpaceError;
-use crate::stage::{Merge, Progress};
+use crate::stage::{Merge, Progress, RowLock, Surroundings};
 use crate::tree::pages_needed;
 use crate::wal::Record;
 use alloc::boxed::Box;
@@ -74,6 +74,43 @@ pub(crate) struct MergeJob {
     merge: Merge,
     /// The commit's number once it is being applied.
     sequence: Option<u64>,
+}
+
+/// The locks, as a merge sees them.
+struct MergeLocks<'r> {
+    running: &'r Running,
+    txn: Txn,
+    commit: &'r CommitRequest,
+    creates: &'r [TreeId],
+}
+
+impl Surroundings for MergeLocks<'_> {
+    fn row_lock(&self, tree: TreeId, key: &[u8]) -> RowLock {
+        let running = self.running;
+        if running.locks.count() == 0 {
+            return RowLock::Free;
+        }
+        if running.owns(self.txn, self.commit, tree, key) {
+            return RowLock::Owned;
+        }
+        let id = running.lock_id(tree, key);
+        if running.locks.is_free_for(self.txn, id, LockMode::Exclusive) {
+            RowLock::Free
+        } else {
+            RowLock::Taken(id)
+        }
+    }
+
+    fn is_alone_in(&self, tree: TreeId) -> bool {
+        let whole = self.running.lock_id(tree, &[]);
+        self.running
+            .locks
+            .is_free_for(self.txn, whole, LockMode::Exclusive)
+    }
+
+    fn creates(&self, tree: TreeId) -> bool {
+        self.creates.contains(&tree)
+    }
 }
 
 /// Why a commit does not go through.
@@ -370,7 +407,9 @@ impl Running {
         if self.database.stores[pool].check_room(need).is_err() {
             self.reclaim(usize::MAX);
         }
-        self.database.stores[pool].check_room(need).map_err(out_of_space)
+        self.database.stores[pool]
+            .check_room(need)
+            .map_err(out_of_space)
     }
 
     pub(crate) fn commit(
@@ -415,20 +454,14 @@ impl Running {
         &mut self,
         peer: u32,
         txn: Txn,
-        mut commit: CommitRequest,
+        commit: CommitRequest,
     ) -> Result<(), Failure> {
         if let Err(error) = self.check_body(&commit.body) {
             return self.refuse(peer, txn, commit.request, Refusal::Error(error));
         }
-        if let Some((id, mode)) = self.lock_in_the_way(txn, &commit.body) {
-            if !self.locks.wait(txn, id, mode) {
-                return self.refuse(peer, txn, commit.request, Refusal::Error(deadlock()));
-            }
-            commit.waited.push(id);
-            if let Some(transaction) = self.transactions.get_mut(&txn) {
-                transaction.waiting = Some(Waiting::Commit(commit));
-            }
-            return Ok(());
+        let stage_lock = self.stage_lock_in_the_way(txn);
+        if let Some((id, mode)) = stage_lock.or_else(|| self.lock_in_the_way(txn, &commit.body)) {
+            return self.wait_to_commit(peer, txn, commit, id, mode);
         }
         if let Err(refusal) = self.compare(txn, &commit) {
             return self.refuse(peer, txn, commit.request, refusal);
@@ -455,6 +488,40 @@ impl Running {
         let sequence = self.database.sequence;
         self.database.apply(&commit.body, sequence)?;
         self.finish(peer, txn, commit, sequence, 0)
+    }
+
+    /// Waits with a commit for a lock that another holds.
+    fn wait_to_commit(
+        &mut self,
+        peer: u32,
+        txn: Txn,
+        mut commit: CommitRequest,
+        id: LockId,
+        mode: LockMode,
+    ) -> Result<(), Failure> {
+        if !self.locks.wait(txn, id, mode) {
+            return self.refuse(peer, txn, commit.request, Refusal::Error(deadlock()));
+        }
+        commit.waited.push(id);
+        if let Some(transaction) = self.transactions.get_mut(&txn) {
+            transaction.waiting = Some(Waiting::Commit(commit));
+        }
+        Ok(())
+    }
+
+    /// The first lock of a whole tree that another holds and that the stage must pass.
+    fn stage_lock_in_the_way(&self, txn: Txn) -> Option<(LockId, LockMode)> {
+        let stage = self.transactions.get(&txn)?.stage?;
+        let stage = self.database.staged.get(&stage)?;
+        let shared = stage.trees.keys().map(|tree| (*tree, LockMode::Shared));
+        let dropped = stage
+            .dropped
+            .iter()
+            .map(|tree| (*tree, LockMode::Exclusive));
+        shared
+            .chain(dropped)
+            .map(|(tree, mode)| (self.lock_id(tree, &[]), mode))
+            .find(|(id, mode)| !self.locks.is_free_for(txn, *id, *mode))
     }
 
     /// The first lock that another holds, or waits for, and that the write set must pass.
@@ -636,12 +703,22 @@ impl Running {
             return Ok(false);
         };
         let progress = match job.sequence {
-            None => job.merge.compare(
-                &self.database,
-                MERGE_ROWS_PER_TURN,
-                |tree, key| self.owns(job.txn, &job.commit, tree, key),
-                |tree| job.creates.contains(&tree),
-            )?,
+            None => {
+                let MergeJob {
+                    txn,
+                    commit,
+                    creates,
+                    merge,
+                    ..
+                } = &mut job;
+                let surroundings = MergeLocks {
+                    running: self,
+                    txn: *txn,
+                    commit,
+                    creates,
+                };
+                merge.compare(&self.database, MERGE_ROWS_PER_TURN, &surroundings)?
+            }
             Some(_) => job.merge.apply(&mut self.database, MERGE_ROWS_PER_TURN)?,
         };
         match (progress, job.sequence) {
@@ -649,6 +726,9 @@ impl Running {
             (Progress::Conflict(tree, key), _) => {
                 let refusal = Refusal::Conflict(tree, key);
                 self.refuse(job.peer, job.txn, job.commit.request, refusal)?;
+            }
+            (Progress::Blocked(id), _) => {
+                self.wait_to_commit(job.peer, job.txn, job.commit, id, LockMode::Exclusive)?;
             }
             (Progress::Done, None) => {
                 let need = job.merge.pages_needed(&self.database);

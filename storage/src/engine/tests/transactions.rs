@@ -272,6 +272,56 @@ fn staged_rows_are_private_until_the_commit() {
     assert_eq!(m.rows(TreeId(21)).map(|rows| rows.len()), Some(1));
 }
 
+#[test]
+fn a_staged_commit_waits_for_row_locks() {
+    let mut m = machine(12);
+    committed(m.commit(2, many(0..10, b"old")));
+    let key = 5u64.to_be_bytes();
+    let version = m.version(TreeId(20), &key);
+    let lock = lock_request(&mut m, 3, &[(&key, version)]);
+    m.send(3, lock, Vec::new());
+    locked(m.reply());
+    stage(&mut m, 4, put(20, &key, b"staged", version));
+    let (request, relied_on) = (m.request(), Vec::new());
+    let commit = StorageRequest::Commit {
+        txn: TxnId(4),
+        request,
+        relied_on,
+        durable: true,
+    };
+    m.send(1, commit.clone(), Vec::new());
+    quiet(&mut m);
+    m.send(3, StorageRequest::Abort { txn: TxnId(3) }, Vec::new());
+    let version = committed(m.reply());
+    assert_eq!(m.version(TreeId(20), &key), version);
+    // The same, but the holder commits.
+    let lock = lock_request(&mut m, 5, &[(&key, version)]);
+    m.send(3, lock, Vec::new());
+    locked(m.reply());
+    stage(&mut m, 6, put(20, &key, b"again", version));
+    let (request, relied_on) = (m.request(), Vec::new());
+    let commit = StorageRequest::Commit {
+        txn: TxnId(6),
+        request,
+        relied_on,
+        durable: true,
+    };
+    m.send(1, commit, Vec::new());
+    quiet(&mut m);
+    let (request, relied_on) = (m.request(), Vec::new());
+    let commit = StorageRequest::Commit {
+        txn: TxnId(5),
+        request,
+        relied_on,
+        durable: true,
+    };
+    m.send(3, commit, put(20, &key, b"mine", version));
+    committed(m.reply());
+    assert!(matches!(m.reply(), StorageReply::Conflict { .. }));
+    let rows = m.rows(TreeId(20)).expect("exists");
+    assert_eq!(rows[5].1, b"mine");
+}
+
 fn reserve(m: &mut Machine, tree: u32, count: u32) -> u64 {
     let request = m.request();
     m.send(
@@ -371,4 +421,67 @@ fn a_full_pool_is_an_error_and_no_more() {
     encode(Operation::DropTree { tree: TreeId(20) }, &mut body);
     committed(m.commit(100, body));
     assert!(rows > 500 && m.rows(TreeId(20)).is_none());
+}
+
+/// Readers on other threads see each commit as a whole, whatever is freed and used again meanwhile.
+#[test]
+fn readers_elsewhere_see_whole_commits() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    const ROWS: u64 = 300;
+    let mut m = machine(11);
+    let mut body = Vec::new();
+    for n in 0..ROWS {
+        body.extend_from_slice(&put(
+            20,
+            &n.to_be_bytes(),
+            &100u64.to_le_bytes(),
+            Version(0),
+        ));
+    }
+    committed(m.commit(2, body));
+    let stop = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (1..3)
+        .map(|instance| {
+            let (data, catalog, stop) = (m.view(true), m.view(false), stop.clone());
+            let announce = m.memory.announce;
+            let page = test_memory::announce_page(announce, EXECUTE_ANNOUNCE_PAGE + instance);
+            std::thread::spawn(move || {
+                let mut announcer = Announcer::new(page);
+                let mut rounds = 0u64;
+                while !stop.load(Ordering::Relaxed) {
+                    let snapshot = announcer.acquire(&data).expect("published");
+                    let rows = rows_in(&snapshot, &data, &catalog, TreeId(20)).expect("exists");
+                    let sum: u64 = rows
+                        .iter()
+                        .map(|(_, v)| u64::from_le_bytes(*v.first_chunk().expect("8 bytes")))
+                        .sum();
+                    assert_eq!((rows.len() as u64, sum), (ROWS, ROWS * 100));
+                    announcer.release(&snapshot);
+                    rounds += 1;
+                }
+                rounds
+            })
+        })
+        .collect();
+    let mut random = Random(5);
+    let mut values = [100u64; ROWS as usize];
+    for round in 0..1500u64 {
+        let (from, to) = (random.below(ROWS) as usize, random.below(ROWS) as usize);
+        let amount = values[from].min(7);
+        values[from] -= amount;
+        values[to] += amount;
+        let mut body = Vec::new();
+        for n in [from, to] {
+            // Of changing length, so that pages split and join.
+            let mut value = vec![0; 8 + random.below(900) as usize];
+            value[..8].copy_from_slice(&values[n].to_le_bytes());
+            body.extend_from_slice(&put(20, &(n as u64).to_be_bytes(), &value, UNCHECKED));
+        }
+        committed(m.commit(10 + round, body));
+    }
+    stop.store(true, Ordering::Relaxed);
+    for reader in readers {
+        assert!(reader.join().expect("the reader saw nothing wrong") > 0);
+    }
 }
