@@ -71,9 +71,9 @@ pub fn is_host_supported() -> bool {
 /// What the thread backend runs.
 pub fn thread_entries() -> ThreadEntries {
     ThreadEntries {
-        parse: thread_entry::<Echo>,
-        execute: thread_entry::<Echo>,
-        storage: thread_entry::<Echo>,
+        parse: thread_entry::<vireo_parse::ParseFunction>,
+        execute: thread_entry::<vireo_execute::ExecuteFunction>,
+        storage: thread_entry::<vireo_storage_function::StorageFunction>,
         echo: thread_entry::<Echo>,
     }
 }

@@ -2,4 +2,4 @@
 #![no_std]
 #![no_main]
 
-vireo_runtime::image!(vireo_runtime::Echo);
+vireo_runtime::image!(vireo_parse::ParseFunction);
