@@ -68,7 +68,7 @@ pub(super) fn divide_rounded(numerator: IBig, denominator: &IBig) -> IBig {
 
 impl Decimal {
     /// The coefficient that the value has at a scale not below its own.
-    pub(super) fn at_scale(&self, scale: u16) -> IBig {
+    pub(crate) fn at_scale(&self, scale: u16) -> IBig {
         match scale - self.scale {
             0 => self.coefficient.clone(),
             digits => &self.coefficient * IBig::from(pow10(u32::from(digits))),
@@ -136,7 +136,7 @@ impl Decimal {
 
     /// The quotient rounded to `scale`; the divisor is not zero.
     #[must_use]
-    pub(super) fn over(&self, divisor: &Decimal, scale: u16) -> Decimal {
+    pub(crate) fn over(&self, divisor: &Decimal, scale: u16) -> Decimal {
         let shift = i64::from(scale) + i64::from(divisor.scale) - i64::from(self.scale);
         let factor = IBig::from(pow10(shift.unsigned_abs() as u32));
         let coefficient = if shift >= 0 {
@@ -148,7 +148,7 @@ impl Decimal {
     }
 
     /// The scale that `self / divisor` gets.
-    pub(super) fn scale_over(&self, divisor: &Decimal) -> u16 {
+    pub(crate) fn scale_over(&self, divisor: &Decimal) -> u16 {
         division_scale(leading_of(self), self.scale, leading_of(divisor), divisor.scale)
     }
 
@@ -162,7 +162,7 @@ impl Decimal {
     }
 
     /// Checks the limits of the format.
-    pub(super) fn checked(self) -> SqlResult<Numeric> {
+    pub(crate) fn checked(self) -> SqlResult<Numeric> {
         let whole = i64::from(digit_count(&magnitude(&self.coefficient))) - i64::from(self.scale);
         if whole > WHOLE_DIGITS_MAX || u32::from(self.scale) > SCALE_MAX {
             return Err(numeric_overflow());

@@ -116,7 +116,7 @@ pub(super) fn exp_at(value: &Decimal, scale: u16) -> SqlResult<Decimal> {
 
 impl Decimal {
     /// The square root rounded to `scale`; the value is not negative.
-    pub(super) fn sqrt_at(&self, scale: u16) -> Decimal {
+    pub(crate) fn sqrt_at(&self, scale: u16) -> Decimal {
         // One digit more than shown, so that the rest decides the rounding: floor(sqrt) with a sticky digit.
         let wanted = u32::from(scale) + 1;
         let magnitude = magnitude(&self.coefficient);
