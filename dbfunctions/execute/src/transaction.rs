@@ -236,7 +236,11 @@ impl Txn {
                 "the storage function was restarted before it confirmed the commit: \
                  whether the transaction was committed is not known",
             )),
-            Err(error) => Err(self.session.cancel_reason(error)),
+            Err(error) => {
+                // A request that failed does not end its transaction at storage: the locks are there still.
+                self.shared.tell_storage(&StorageRequest::Abort { txn });
+                Err(self.session.cancel_reason(error))
+            }
         }
     }
 
