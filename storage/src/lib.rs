@@ -19,6 +19,7 @@ extern crate std;
 pub mod announce;
 pub mod block;
 mod checkpoint;
+mod commit;
 mod crc;
 mod cursor;
 mod database;
