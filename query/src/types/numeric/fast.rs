@@ -8,7 +8,7 @@ use vireo_abi::message::error::SqlResult;
 
 /// The coefficient and scale of an encoding whose magnitude is below 2^127.
 #[inline]
-fn small(bytes: &[u8]) -> Option<(i128, u16)> {
+pub(super) fn small(bytes: &[u8]) -> Option<(i128, u16)> {
     let [class @ (POSITIVE | NEGATIVE), low, high, magnitude @ ..] = bytes else { return None };
     let value = match magnitude.len() {
         0 => 0,
@@ -39,7 +39,7 @@ pub(super) fn encode_small(value: i128, scale: u16, out: &mut Vec<u8>) {
 
 /// `value` × 10^`digits`, if it fits.
 #[inline]
-fn scale_up(value: i128, digits: u16) -> Option<i128> {
+pub(super) fn scale_up(value: i128, digits: u16) -> Option<i128> {
     if digits == 0 {
         return Some(value);
     }

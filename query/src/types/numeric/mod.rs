@@ -22,8 +22,10 @@ mod fast;
 mod math;
 mod number_text;
 mod power;
+mod sum;
 
 pub use convert::Rounding;
+pub(crate) use sum::{NumericSum, deviation};
 pub(crate) use fast::{
     add_into, compare_bytes, divide_into, multiply_into, subtract_into, write_normalized,
 };
