@@ -14,8 +14,7 @@ const STRING_BYTES_MAX: usize = 0x3fff_ffff;
 pub(super) fn column<S, R: Column>(states: &[S], f: impl Fn(&S) -> Option<R>) -> Vector {
     let mut nulls = None;
     let mut values = Vec::with_capacity(states.len());
-    for (group, state) in states.iter().enumerate() {
-        let value = f(state);
+    for (group, value) in states.iter().map(f).enumerate() {
         if value.is_none() {
             nulls.get_or_insert_with(|| alloc::vec![false; states.len()])[group] = true;
         }
@@ -25,6 +24,15 @@ pub(super) fn column<S, R: Column>(states: &[S], f: impl Fn(&S) -> Option<R>) ->
         values: R::wrap(values),
         nulls,
     }
+}
+
+/// A column of fixed-size values whose computation may fail.
+pub(super) fn try_column<S, R: Column>(
+    states: &[S],
+    f: impl Fn(&S) -> SqlResult<Option<R>>,
+) -> SqlResult<Vector> {
+    let results: Vec<Option<R>> = states.iter().map(f).collect::<SqlResult<_>>()?;
+    Ok(column(&results, |r| *r))
 }
 
 /// A column of byte strings: `f` appends a group's and says whether there is one.

@@ -1,66 +1,119 @@
-//! `string_agg(value, delimiter)`.
+//! `string_agg`: the strings of a group, with delimiters between them.
+//!
+//! ```text
+//!  groups   [ first, last, length ]                       area  [ "a" | "x" | ",b" | ";y" | … ]
+//!  pieces   [ end in the area, next of the same group ]             in the order of the rows
+//! ```
+//!
+//! Each row's delimiter and value are one piece; the first piece of a group has no delimiter. Groups are put
+//! together at the end by following their pieces.
 
 use super::Accumulator;
+use super::group_state::each_row;
+use super::output::{grown, strings, too_large};
 use crate::types::column::bytes;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
-use vireo_abi::chunk::{Values, Vector};
-use vireo_abi::message::error::{SqlError, SqlResult, state};
-use vireo_abi::sql_type::Kind;
+use core::mem::size_of;
+use vireo_abi::chunk::Vector;
+use vireo_abi::message::error::SqlResult;
 
-/// Longest string that PostgreSQL builds.
-const LENGTH_MAX: usize = 0x3fff_ffff;
+/// No piece.
+const NONE: u32 = u32::MAX;
 
-/// The joined values of each group; none where there was no value.
+#[derive(Clone, Copy)]
+struct Group {
+    first: u32,
+    last: u32,
+    length: u32,
+}
+
+const EMPTY: Group = Group {
+    first: NONE,
+    last: NONE,
+    length: 0,
+};
+
+#[derive(Clone, Copy)]
+struct Piece {
+    end: usize,
+    next: u32,
+}
+
 #[derive(Default)]
-pub(super) struct StringAgg {
-    groups: Vec<Option<Vec<u8>>>,
-    heap: usize,
+struct StringAgg {
+    groups: Vec<Group>,
+    pieces: Vec<Piece>,
+    area: Vec<u8>,
+}
+
+/// `string_agg(text, text)`, `string_agg(bytea, bytea)`
+pub(super) fn string_agg() -> Box<dyn Accumulator> {
+    Box::new(StringAgg::default())
+}
+
+impl StringAgg {
+    fn add(&mut self, group: usize, value: &[u8], delimiter: &[u8]) -> SqlResult<()> {
+        let group = &mut self.groups[group];
+        let delimiter = if group.first == NONE { &[] } else { delimiter };
+        let length = grown(grown(group.length, delimiter.len())?, value.len())?;
+        let index = self.pieces.len();
+        if index >= NONE as usize {
+            return Err(too_large(self.area.len(), value.len()));
+        }
+        self.area.extend_from_slice(delimiter);
+        self.area.extend_from_slice(value);
+        self.pieces.push(Piece {
+            end: self.area.len(),
+            next: NONE,
+        });
+        match group.first {
+            NONE => group.first = index as u32,
+            _ => self.pieces[group.last as usize].next = index as u32,
+        }
+        (group.last, group.length) = (index as u32, length);
+        Ok(())
+    }
 }
 
 impl Accumulator for StringAgg {
     fn resize(&mut self, groups: usize) {
-        self.groups.resize(groups, None);
+        self.groups.resize(groups, EMPTY);
     }
 
-    fn update(&mut self, groups: &[u32], arguments: &[Vector], rows: usize) -> SqlResult<()> {
+    fn update(&mut self, groups: &[u32], arguments: &[Vector], _rows: usize) -> SqlResult<()> {
         let (values, delimiters) = (bytes(&arguments[0]), bytes(&arguments[1]));
-        for (row, group) in groups[..rows].iter().enumerate() {
-            if arguments[0].is_null(row) {
-                continue;
-            }
-            let slot = &mut self.groups[*group as usize];
-            let before = slot.as_ref().map_or(0, Vec::capacity);
-            let is_first = slot.is_none();
-            let joined = slot.get_or_insert_default();
-            if !is_first && !arguments[1].is_null(row) {
-                joined.extend_from_slice(delimiters.get(row));
-            }
-            joined.extend_from_slice(values.get(row));
-            if joined.len() > LENGTH_MAX {
-                return Err(SqlError::new(state::PROGRAM_LIMIT_EXCEEDED, "string_agg result too long"));
-            }
-            self.heap = self.heap + joined.capacity() - before;
-        }
-        Ok(())
+        each_row(groups, arguments[0].nulls.as_deref(), |group, row| {
+            let delimiter = if arguments[1].is_null(row) {
+                &[]
+            } else {
+                delimiters.get(row)
+            };
+            self.add(group, values.get(row), delimiter)
+        })
     }
 
     fn finish(&mut self) -> SqlResult<Vector> {
-        let mut out = Vector::with_capacity(Kind::Bytes, self.groups.len());
-        for group in &self.groups {
-            match (group, &mut out.values) {
-                (Some(joined), Values::Bytes(values)) => {
-                    values.push(joined);
-                    if let Some(nulls) = &mut out.nulls {
-                        nulls.push(false);
-                    }
-                }
-                _ => out.push_null(),
+        strings(self.groups.len(), |group, out| {
+            let group = self.groups[group];
+            out.reserve(group.length as usize);
+            let mut at = group.first;
+            while at != NONE {
+                let start = match at {
+                    0 => 0,
+                    _ => self.pieces[at as usize - 1].end,
+                };
+                let piece = self.pieces[at as usize];
+                out.extend_from_slice(&self.area[start..piece.end]);
+                at = piece.next;
             }
-        }
-        Ok(out)
+            Ok(group.first != NONE)
+        })
     }
 
     fn memory(&self) -> usize {
-        self.groups.capacity() * size_of::<Option<Vec<u8>>>() + self.heap
+        self.groups.capacity() * size_of::<Group>()
+            + self.pieces.capacity() * size_of::<Piece>()
+            + self.area.capacity()
     }
 }

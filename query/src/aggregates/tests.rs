@@ -1,0 +1,1 @@
+//! Aggregates against what PostgreSQL 15 gives.
