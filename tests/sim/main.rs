@@ -1,0 +1,125 @@
+//! The three functions, their links and simulated disks on one thread, under a seeded scheduler and clock.
+//!
+//! Functions, links, messages and the block device's protocol are the real ones; simulated are the memory, the
+//! disks' media, the gateway with its clients, and who runs when. All chance comes from the seed, so a seed is a
+//! run: the same trace, byte for byte, in any process.
+//!
+//! ```text
+//! VIREO_SIM_SEED=7 cargo test --test sim -- --nocapture     one seed again
+//! VIREO_SIM_SEEDS=500 cargo test --test sim -- --nocapture  many
+//! VIREO_SIM_TRACE=/tmp/trace                                with the trace in a file
+//! ```
+
+mod client;
+mod device;
+mod disk;
+mod gateway;
+mod link;
+mod machine;
+mod memory;
+mod node;
+mod random;
+mod scheduler;
+mod tpcb;
+mod trace;
+
+use random::Random;
+use scheduler::{Plan, Report, Scheduler};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// Seeds of a run without wishes.
+const SEEDS: u64 = 6;
+
+fn wish(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={value:?} is no number")),
+    )
+}
+
+/// What a seed's run is. Small seeds have one thing that goes wrong each.
+fn plan(seed: u64) -> Plan {
+    let mut random = Random::new(seed ^ 0x5EED);
+    let mut plan = Plan {
+        tellers: random.between(2, 6),
+        transactions: random.between(10, 40),
+        power_cuts: 0,
+        kills: 0,
+        disk_faults: 0,
+        cancels: false,
+    };
+    match seed {
+        0 => {}
+        1 => plan.power_cuts = 3,
+        2 => plan.kills = 6,
+        3 => plan.disk_faults = 4,
+        _ => {
+            plan.power_cuts = random.below(4);
+            plan.kills = random.below(6);
+            plan.disk_faults = if random.once_in(2) {
+                random.below(4)
+            } else {
+                0
+            };
+            plan.cancels = random.once_in(2);
+        }
+    }
+    plan
+}
+
+/// Runs a seed; if it fails, says which it was.
+fn run(seed: u64, keeps_text: bool) -> Report {
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        Scheduler::new(seed, keeps_text).run(plan(seed))
+    }));
+    match result {
+        Ok(report) => report,
+        Err(panic) => {
+            eprintln!(
+                "seed {seed} failed: VIREO_SIM_SEED={seed} cargo test --test sim -- --nocapture"
+            );
+            resume_unwind(panic)
+        }
+    }
+}
+
+fn say(seed: u64, report: &Report) {
+    println!(
+        "seed {seed}: trace {:016x}, {} lines, {} steps; {} transactions, {} retried, {} cut off; {} audits",
+        report.hash,
+        report.lines,
+        report.steps,
+        report.acknowledged,
+        report.retried,
+        report.unknown,
+        report.audits
+    );
+}
+
+#[test]
+fn balances_hold_whatever_goes_wrong() {
+    let seeds = match (wish("VIREO_SIM_SEED"), wish("VIREO_SIM_SEEDS")) {
+        (Some(seed), count) => seed..seed + count.unwrap_or(1),
+        (None, count) => 0..count.unwrap_or(SEEDS),
+    };
+    let keeps_text = std::env::var_os("VIREO_SIM_TRACE").is_some();
+    for seed in seeds {
+        let report = run(seed, keeps_text);
+        trace::write_out(&report.text);
+        say(seed, &report);
+    }
+}
+
+#[test]
+fn a_seed_is_a_run() {
+    let seed = wish("VIREO_SIM_SEED").unwrap_or(4);
+    let (first, second) = (run(seed, true), run(seed, true));
+    if first != second {
+        let lines = first.text.lines().zip(second.text.lines());
+        let differing = lines.enumerate().find(|(_, (a, b))| a != b);
+        panic!("the traces of seed {seed} differ: {differing:?}");
+    }
+    assert_ne!(first.hash, run(seed + 1, false).hash);
+}

@@ -1,0 +1,411 @@
+//! Who runs next, and what goes wrong: one seed, one order.
+//!
+//! A step is a turn of a function that is awake, a turn of the gateway, a disk that takes requests, or one request that completes.
+//! Which, the generator says; each actor has a weight that changes now and then, so that one is slow for a while. The
+//! clock moves a little with each step. When nothing can run, it moves to the next timer; if there is none, something
+//! was slept over.
+
+use crate::client::{Client, Script};
+use crate::device::Fault;
+use crate::machine::{Machine, Place, Sizes};
+use crate::random::Random;
+use crate::tpcb::{Auditor, Check, Counter, Scale, SharedLedger, Teller, setup};
+use crate::trace::Trace;
+
+/// Steps after which a phase has no end.
+const STEPS_MAX: u64 = 3_000_000;
+
+/// What a run is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub tellers: u64,
+    pub transactions: u64,
+    /// How many times what goes wrong.
+    pub power_cuts: u64,
+    pub kills: u64,
+    pub disk_faults: u64,
+    pub cancels: bool,
+}
+
+/// What a run came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    pub hash: u64,
+    pub lines: u64,
+    pub steps: u64,
+    pub acknowledged: u64,
+    pub retried: u64,
+    pub unknown: u64,
+    pub audits: u64,
+    pub text: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Actor {
+    Function(Place),
+    Gateway,
+    Device(usize),
+    Request(usize),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mishap {
+    PowerCut,
+    Kill(Place),
+    Disk(usize, Fault),
+}
+
+/// A simulation under way.
+pub struct Scheduler {
+    machine: Machine,
+    random: Random,
+    ledger: SharedLedger,
+    weights: Vec<(Actor, u64)>,
+    steps: u64,
+    /// When storage is replaced because a disk failed it.
+    replaces_storage_at: Option<u64>,
+}
+
+impl Scheduler {
+    pub fn new(seed: u64, keeps_text: bool) -> Scheduler {
+        let mut random = Random::new(seed);
+        let sizes = Sizes {
+            parses: 1,
+            executes: random.between(1, 2) as usize,
+            catalog_pool: 4 << 20,
+            data_pool: 16 << 20,
+            wal: 1 << 20,
+            data: 16 << 20,
+        };
+        let machine = Machine::new(sizes, random.fork(), Trace::new(keeps_text));
+        Scheduler {
+            machine,
+            random,
+            ledger: SharedLedger::default(),
+            weights: Vec::new(),
+            steps: 0,
+            replaces_storage_at: None,
+        }
+    }
+
+    /// Runs the whole plan.
+    pub fn run(mut self, plan: Plan) -> Report {
+        let scale = Scale {
+            branches: self.random.between(1, 3),
+            tellers: 10,
+            accounts: 150,
+            counters: 3,
+        };
+        self.boot();
+        self.run_clients(vec![Box::new(Script::new(setup(scale)))]);
+        let mut clients = self.load(scale, plan);
+        let mut mishaps = self.mishaps(plan);
+        loop {
+            self.machine.gateway.cancels = plan.cancels;
+            for client in clients.drain(..) {
+                self.machine.gateway.connect(client);
+            }
+            let is_over = self.run_until_done_or_cut(&mut mishaps);
+            self.machine.gateway.cancels = false;
+            if is_over {
+                break;
+            }
+            clients = self.machine.power_cut();
+            self.replaces_storage_at = None;
+            self.boot();
+            self.check();
+        }
+        self.settle();
+        self.check();
+        self.report()
+    }
+
+    fn report(self) -> Report {
+        let ledger = self.ledger.borrow();
+        Report {
+            hash: self.machine.trace.hash(),
+            lines: self.machine.trace.lines(),
+            steps: self.steps,
+            acknowledged: ledger.acknowledged,
+            retried: ledger.retried,
+            unknown: ledger.unknown,
+            audits: ledger.audits,
+            text: self.machine.trace.text().to_string(),
+        }
+    }
+
+    fn load(&mut self, scale: Scale, plan: Plan) -> Vec<Box<dyn Client>> {
+        let mut clients: Vec<Box<dyn Client>> = Vec::new();
+        for name in 0..plan.tellers as usize {
+            let ledger = self.ledger.clone();
+            clients.push(Box::new(Teller::new(
+                name,
+                scale,
+                plan.transactions,
+                ledger,
+            )));
+        }
+        for _ in 0..2 {
+            clients.push(Box::new(Counter::new(
+                scale,
+                plan.transactions,
+                self.ledger.clone(),
+            )));
+        }
+        clients.push(Box::new(Auditor::new(
+            2 + plan.transactions / 10,
+            self.ledger.clone(),
+        )));
+        clients
+    }
+
+    /// What will go wrong, in a random order.
+    fn mishaps(&mut self, plan: Plan) -> Vec<Mishap> {
+        let mut mishaps = Vec::new();
+        mishaps.extend((0..plan.power_cuts).map(|_| Mishap::PowerCut));
+        for _ in 0..plan.kills {
+            let places = self.machine.places();
+            mishaps.push(Mishap::Kill(
+                places[self.random.below(places.len() as u64) as usize],
+            ));
+        }
+        for _ in 0..plan.disk_faults {
+            let fault = match self.random.below(3) {
+                0 => Fault::WriteError,
+                1 => Fault::AnyError,
+                _ => Fault::NoSpace(self.random.between(1, 30) as u32),
+            };
+            mishaps.push(Mishap::Disk(self.random.below(2) as usize, fault));
+        }
+        for at in (1..mishaps.len()).rev() {
+            mishaps.swap(at, self.random.below(at as u64 + 1) as usize);
+        }
+        mishaps
+    }
+
+    /// Everything starts, in any order that the pools allow.
+    fn boot(&mut self) {
+        let mut places = self.machine.places();
+        while !places.is_empty() {
+            let place = places.swap_remove(self.random.below(places.len() as u64) as usize);
+            self.machine.start(place);
+        }
+    }
+
+    fn check(&mut self) {
+        self.run_clients(vec![Box::new(Check::new(self.ledger.clone()))]);
+    }
+
+    /// Lets everything come back that is down.
+    fn settle(&mut self) {
+        for place in self.machine.places() {
+            self.machine.node(place).starts_at_ns = 0;
+        }
+        for device in &mut self.machine.devices {
+            device.fault = None;
+        }
+        let is_failed = self.replaces_storage_at.take().is_some();
+        if is_failed && self.machine.storage.is_up() {
+            self.machine.kill(Place::Storage, 0);
+        }
+        self.start_due();
+    }
+
+    fn run_clients(&mut self, clients: Vec<Box<dyn Client>>) {
+        for client in clients {
+            self.machine.gateway.connect(client);
+        }
+        assert!(
+            self.run_until_done_or_cut(&mut Vec::new()),
+            "nothing cuts the power"
+        );
+    }
+
+    /// True when every client is done, false when the power is to be cut. What is left to go wrong does so in between.
+    fn run_until_done_or_cut(&mut self, mishaps: &mut Vec<Mishap>) -> bool {
+        let mut next_mishap = self.steps + self.random.between(50, 900);
+        let limit = self.steps + STEPS_MAX;
+        self.machine.gateway.wake();
+        while !self.machine.gateway.is_done() {
+            let gateway = &self.machine.gateway;
+            assert!(self.steps < limit, "no end in sight:{}", gateway.waiting());
+            if self.steps >= next_mishap {
+                next_mishap = self.steps + self.random.between(50, 900);
+                match mishaps.pop() {
+                    Some(Mishap::PowerCut) => return false,
+                    Some(mishap) => self.befall(mishap),
+                    None => {}
+                }
+            }
+            self.step();
+        }
+        true
+    }
+
+    fn befall(&mut self, mishap: Mishap) {
+        match mishap {
+            Mishap::Kill(place) if self.machine.node(place).is_up() => {
+                let soon = self.soon();
+                self.machine.kill(place, soon);
+            }
+            Mishap::Disk(device, fault) => {
+                self.machine.trace.note(
+                    self.machine.now_ns,
+                    format_args!("fault {device} {fault:?}"),
+                );
+                self.machine.devices[device].fault = Some(fault);
+            }
+            Mishap::PowerCut | Mishap::Kill(_) => {}
+        }
+    }
+
+    fn soon(&mut self) -> u64 {
+        self.machine.now_ns + self.random.between(10_000, 20_000_000)
+    }
+
+    fn step(&mut self) {
+        self.steps += 1;
+        self.machine.now_ns += self.random.below(20_000);
+        if self.random.once_in(500) {
+            self.machine.now_ns += self.random.below(20_000_000);
+        }
+        self.start_due();
+        if self.weights.is_empty() || self.random.once_in(300) {
+            self.weigh();
+        }
+        if self
+            .machine
+            .gateway
+            .next_timer_ns()
+            .is_some_and(|timer| timer <= self.machine.now_ns)
+        {
+            self.machine.gateway.wake();
+        }
+        match self.pick() {
+            Some(actor) => self.act(actor),
+            None => self.skip_time(),
+        }
+    }
+
+    /// Starts what is due, and replaces a storage that a disk failed.
+    fn start_due(&mut self) {
+        if self
+            .replaces_storage_at
+            .is_some_and(|at| at <= self.machine.now_ns)
+        {
+            self.replaces_storage_at = None;
+            if self.machine.storage.is_up() {
+                let soon = self.soon();
+                self.machine.kill(Place::Storage, soon);
+            }
+        }
+        for place in self.machine.places() {
+            let now_ns = self.machine.now_ns;
+            let node = self.machine.node(place);
+            if !node.is_up() && node.starts_at_ns <= now_ns {
+                self.machine.start(place);
+            }
+        }
+    }
+
+    fn weigh(&mut self) {
+        let mut actors: Vec<Actor> = self
+            .machine
+            .places()
+            .into_iter()
+            .map(Actor::Function)
+            .collect();
+        actors.push(Actor::Gateway);
+        actors.extend((0..2).flat_map(|n| [Actor::Device(n), Actor::Request(n)]));
+        let random = &mut self.random;
+        self.weights = actors
+            .into_iter()
+            .map(|actor| {
+                (
+                    actor,
+                    if random.once_in(6) {
+                        1
+                    } else {
+                        random.between(5, 20)
+                    },
+                )
+            })
+            .collect();
+    }
+
+    fn can_act(&mut self, actor: Actor) -> bool {
+        match actor {
+            Actor::Function(place) => self.machine.node(place).is_awake(),
+            Actor::Gateway => !self.machine.gateway.is_asleep,
+            Actor::Device(n) => !self.machine.devices[n].is_asleep,
+            Actor::Request(n) => self.machine.devices[n].in_flight() > 0,
+        }
+    }
+
+    fn pick(&mut self) -> Option<Actor> {
+        let mut able = Vec::with_capacity(self.weights.len());
+        for index in 0..self.weights.len() {
+            let (actor, weight) = self.weights[index];
+            if self.can_act(actor) {
+                able.push((actor, weight));
+            }
+        }
+        let total: u64 = able.iter().map(|(_, weight)| weight).sum();
+        if total == 0 {
+            return None;
+        }
+        let mut at = self.random.below(total);
+        for (actor, weight) in able {
+            if at < weight {
+                return Some(actor);
+            }
+            at -= weight;
+        }
+        None
+    }
+
+    fn act(&mut self, actor: Actor) {
+        let worked = match actor {
+            Actor::Function(place) => self.machine.turn(place),
+            Actor::Gateway => self.machine.gateway_turn(),
+            Actor::Device(n) => self.machine.devices[n].turn(),
+            Actor::Request(n) => {
+                self.machine.complete(n);
+                if self.machine.devices[n].has_failed && self.replaces_storage_at.is_none() {
+                    self.replaces_storage_at = Some(self.soon());
+                }
+                true
+            }
+        };
+        // Who found nothing spins on for a while, or sleeps.
+        if !worked && !self.random.once_in(4) {
+            match actor {
+                Actor::Function(place) => self.machine.node(place).sleep(),
+                Actor::Gateway => self.machine.gateway.sleep(),
+                Actor::Device(n) => {
+                    let device = &mut self.machine.devices[n];
+                    device.is_asleep = device.prepare_sleep();
+                }
+                Actor::Request(_) => {}
+            }
+        }
+    }
+
+    /// Nothing can run: the clock moves to the next thing that time brings.
+    fn skip_time(&mut self) {
+        let mut timers: Vec<u64> = self.machine.gateway.next_timer_ns().into_iter().collect();
+        timers.extend(self.replaces_storage_at);
+        for place in self.machine.places() {
+            let node = self.machine.node(place);
+            if !node.is_up() {
+                timers.push(node.starts_at_ns);
+            }
+        }
+        let next = timers.into_iter().min();
+        let next = next.unwrap_or_else(|| {
+            let waiting = self.machine.gateway.waiting();
+            panic!("everything sleeps, and nobody will wake it:{waiting}")
+        });
+        self.machine.now_ns = self.machine.now_ns.max(next);
+    }
+}
