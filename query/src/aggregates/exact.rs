@@ -1,25 +1,16 @@
 //! Exact aggregates: `sum` and `avg` of numeric; variance and standard deviation of integers and numeric.
 //!
-//! Variances are those of `numeric_stddev_internal` in PostgreSQL's numeric.c:
-//!
-//! ```text
-//!  (N Σx² - (Σx)²) / (N (N - 1))      of a sample; / N² of a population; a deviation is its root at the same scale
-//! ```
-//!
-//! The sums of a group are [`NumericSum`]s. What these hold outside of the states is counted as it
-//! changes, so that `memory` need not look at each group.
+//! The sums of a group are [`NumericSum`]s: an `i128` each, with a big number outside of the state once that
+//! does not suffice. What is outside is counted as it changes, so that `memory` need not look at each group.
 
 use super::Accumulator;
 use super::group_state::each_row;
-use super::numeric_sum::NumericSum;
 use super::output::strings;
 use crate::types::column::{Column, bytes};
-use crate::types::numeric::{Decimal, Numeric, magnitude, pow10};
+use crate::types::numeric::{Numeric, NumericSum, deviation};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem::size_of;
-use dashu_base::SquareRoot;
-use dashu_int::IBig;
 use vireo_abi::chunk::Vector;
 use vireo_abi::message::error::SqlResult;
 
@@ -52,11 +43,12 @@ fn exact<S: ExactState + 'static>(add_rows: AddRows<S>, finish: Finish<S>) -> Bo
 
 impl<S: ExactState> Exact<S> {
     #[inline]
-    fn change(&mut self, group: usize, f: impl FnOnce(&mut S)) {
+    fn change(&mut self, group: usize, f: impl FnOnce(&mut S) -> SqlResult<()>) -> SqlResult<()> {
         let state = &mut self.states[group];
         let before = state.heap();
-        f(state);
+        f(state)?;
         self.heap = self.heap + state.heap() - before;
+        Ok(())
     }
 }
 
@@ -103,9 +95,8 @@ fn add_to_sums(sums: &mut Exact<Sum>, groups: &[u32], argument: &Vector) -> SqlR
     each_row(groups, argument.nulls.as_deref(), |group, row| {
         sums.change(group, |state| {
             state.count += 1;
-            state.sum.add(&Numeric::decode(values.get(row)));
-        });
-        Ok(())
+            state.sum.add(values.get(row))
+        })
     })
 }
 
@@ -142,41 +133,9 @@ impl ExactState for Moments {
 
 impl Moments {
     fn deviation(&self, is_sample: bool, is_root: bool) -> SqlResult<Option<Numeric>> {
-        if self.count < if is_sample { 2 } else { 1 } {
-            return Ok(None);
-        }
-        if !self.sum.is_finite() {
-            return Ok(Some(Numeric::NaN));
-        }
-        let (sum, squares) = (self.sum.finite(), self.squares.finite());
-        debug_assert_eq!(squares.scale, 2 * sum.scale);
-        let n = IBig::from(self.count);
-        let numerator = &n * squares.coefficient - &sum.coefficient * &sum.coefficient;
-        if numerator <= IBig::ZERO {
-            return Ok(Some(Numeric::from(0i64)));
-        }
-        let numerator = Numeric::Finite(Decimal {
-            coefficient: numerator,
-            scale: squares.scale,
-        });
-        let divisor = if is_sample { &n * (&n - 1) } else { &n * &n };
-        let variance = numerator.divide(&Numeric::Finite(Decimal::from_integer(divisor)))?;
-        Ok(Some(match variance {
-            Numeric::Finite(value) if is_root => Numeric::Finite(root(&value)),
-            variance => variance,
-        }))
+        let (sum, squares) = (self.sum.total()?, self.squares.total()?);
+        deviation(self.count, &sum, &squares, is_sample, is_root)
     }
-}
-
-/// The square root at the value's own scale: computed with a digit more, which decides the rounding.
-fn root(value: &Decimal) -> Decimal {
-    let scale = value.scale + 1; // a quotient's scale is at most 1000
-    let shifted = magnitude(&value.coefficient) * pow10(u32::from(2 * scale - value.scale));
-    let root = Decimal {
-        coefficient: IBig::from(shifted.sqrt()),
-        scale,
-    };
-    root.round(i32::from(value.scale))
 }
 
 /// `var_pop`
@@ -210,10 +169,9 @@ fn add_integers<T: Column + Into<i64>>(
         let value = i128::from(value);
         moments.change(group, |state| {
             state.count += 1;
-            state.sum.add_small(value, 0);
-            state.squares.add_small(value * value, 0);
-        });
-        Ok(())
+            state.sum.add_integer(value)?;
+            state.squares.add_integer(value * value)
+        })
     })
 }
 
@@ -222,11 +180,9 @@ fn add_numerics(moments: &mut Exact<Moments>, groups: &[u32], argument: &Vector)
     each_row(groups, argument.nulls.as_deref(), |group, row| {
         moments.change(group, |state| {
             state.count += 1;
-            let value = Numeric::decode(values.get(row));
-            state.sum.add(&value);
-            state.squares.add_square(&value);
-        });
-        Ok(())
+            state.sum.add(values.get(row))?;
+            state.squares.add_square(values.get(row))
+        })
     })
 }
 

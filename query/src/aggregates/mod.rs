@@ -29,7 +29,6 @@ mod fold;
 mod group_state;
 mod integer_sum;
 mod interval_sum;
-mod numeric_sum;
 mod output;
 mod regression;
 mod string_agg;
