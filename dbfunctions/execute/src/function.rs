@@ -3,10 +3,10 @@
 use crate::session::{Mail, Run, Session, SessionState};
 use crate::shared::{Outgoing, ReplyTo, Shared};
 use crate::snapshot::Pools;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use hashbrown::HashMap;
 use vireo_abi::ids::{RequestId, SessionId};
 use vireo_abi::message::decode;
 use vireo_abi::message::error::SqlError;
@@ -33,8 +33,9 @@ struct Entry {
 pub struct ExecuteFunction {
     shared: Rc<Shared>,
     tasks: Tasks,
-    /// A session is known by its port too: two gateways number theirs alike.
-    sessions: HashMap<(usize, SessionId), Entry>,
+    /// A session is known by its port too: two gateways number theirs alike. Ordered: a gateway's sessions are
+    /// closed in this order, which must not be chance.
+    sessions: BTreeMap<(usize, SessionId), Entry>,
 }
 
 impl Function for ExecuteFunction {
@@ -49,7 +50,7 @@ impl Function for ExecuteFunction {
         ExecuteFunction {
             shared,
             tasks: Tasks::new(),
-            sessions: HashMap::new(),
+            sessions: BTreeMap::new(),
         }
     }
 

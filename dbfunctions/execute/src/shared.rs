@@ -2,6 +2,7 @@
 
 use crate::snapshot::Pools;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -49,7 +50,8 @@ pub struct Shared {
     pub numbers: Numbers,
     /// Statements finished since last asked.
     pub finished: Cell<u64>,
-    pending: RefCell<HashMap<RequestId, OneshotSender<StorageReply>>>,
+    /// Ordered: when storage dies they are let go in this order, which must not be chance.
+    pending: RefCell<BTreeMap<RequestId, OneshotSender<StorageReply>>>,
     last_request: Cell<u64>,
     last_txn: Cell<u64>,
     unix_us: Cell<i64>,
@@ -69,7 +71,7 @@ impl Shared {
             mail_bytes: Cell::new(0),
             numbers: Numbers::default(),
             finished: Cell::new(0),
-            pending: RefCell::new(HashMap::new()),
+            pending: RefCell::new(BTreeMap::new()),
             last_request: Cell::new(0),
             last_txn: Cell::new(0),
             unix_us: Cell::new(0),
