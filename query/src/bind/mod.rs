@@ -35,6 +35,7 @@ mod from;
 mod join;
 mod names;
 mod operator;
+mod order;
 mod parameters;
 mod physical;
 mod query;
@@ -46,6 +47,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod union;
 
 use alloc::rc::Rc;
 use alloc::string::String;

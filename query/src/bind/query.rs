@@ -1,4 +1,4 @@
-//! Queries: SELECT, VALUES, UNION, WITH, ORDER BY and LIMIT.
+//! Queries: SELECT, WITH, and what a query is made of.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -7,13 +7,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use sqlparser::ast::{
-    self, Distinct, GroupByExpr, LimitClause, OrderBy, OrderByExpr, OrderByKind, OrderBySort,
-    Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator,
-    SetQuantifier, Values, WildcardAdditionalOptions, With,
+    self, Distinct, GroupByExpr, OrderByExpr, Query, Select, SelectFlavor, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, WildcardAdditionalOptions, With,
 };
-use vireo_abi::datum::Datum;
 use vireo_abi::message::error::{SqlError, SqlResult, state};
-use vireo_abi::sql_type::{SqlType, TypeId};
 
 use super::aggregate::Aggregation;
 use super::binder::{Binder, CommonTable};
@@ -21,11 +18,11 @@ use super::coerce::Typed;
 use super::expr::{Clause, Env};
 use super::from::join_rels;
 use super::names::{figure, special_value};
+use super::order::Item;
 use super::rel::{Rel, conjuncts};
-use super::scope::{ColumnId, Origin, Scope};
+use super::scope::{Origin, Scope};
 use super::text::{place, unsupported};
-use crate::plan::{Expr, JoinKind, SortKey};
-use crate::types::cast::CastContext;
+use crate::plan::{Expr, JoinKind};
 
 /// A result column.
 #[derive(Clone, Debug)]
@@ -45,23 +42,6 @@ pub(super) struct Output {
     pub(super) rel: Rel,
     /// The result columns over them.
     pub(super) columns: Vec<OutputColumn>,
-}
-
-/// A result column with the columns of FROM that it refers to, and where.
-struct Item {
-    column: OutputColumn,
-    references: Vec<(ColumnId, Option<u32>)>,
-}
-
-/// A sort key before grouping.
-struct Key {
-    expr: Expr,
-    /// The result column that it is.
-    item: Option<usize>,
-    references: Vec<(ColumnId, Option<u32>)>,
-    is_descending: bool,
-    nulls_first: bool,
-    at: Option<u32>,
 }
 
 impl Binder<'_> {
@@ -170,7 +150,7 @@ impl Binder<'_> {
         Ok(())
     }
 
-    fn set_expr(&mut self, body: &SetExpr) -> SqlResult<Output> {
+    pub(super) fn set_expr(&mut self, body: &SetExpr) -> SqlResult<Output> {
         match body {
             SetExpr::Select(select) => self.select(select, &[]),
             SetExpr::Query(query) => self.query(query),
@@ -182,160 +162,6 @@ impl Binder<'_> {
                 self.text.at_set_expr(body),
             )),
         }
-    }
-
-    /// UNION and UNION ALL, a left-deep chain of them as one list.
-    fn set_operation(&mut self, body: &SetExpr) -> SqlResult<Output> {
-        let mut steps = Vec::new();
-        let mut first = body;
-        while let SetExpr::SetOperation {
-            left,
-            op,
-            set_quantifier,
-            right,
-        } = first
-        {
-            let at = self.text.at_set_expr(right);
-            let is_distinct = match (op, set_quantifier) {
-                (SetOperator::Union, SetQuantifier::All) => false,
-                (SetOperator::Union, SetQuantifier::Distinct | SetQuantifier::None) => true,
-                (SetOperator::Intersect, _) => return Err(unsupported("INTERSECT", at)),
-                (SetOperator::Except, _) => return Err(unsupported("EXCEPT", at)),
-                _ => return Err(unsupported("this set operation", at)),
-            };
-            steps.push((&**right, is_distinct));
-            first = left;
-        }
-        let first = self.set_expr(first)?;
-        let names: Vec<String> = first.columns.iter().map(|c| c.name.clone()).collect();
-        let mut inputs = alloc::vec![first];
-        let mut is_distinct_so_far = false;
-        while let Some((right, is_distinct)) = steps.pop() {
-            let at = self.text.at_set_expr(right);
-            let right = self.set_expr(right)?;
-            if right.columns.len() != names.len() {
-                let error = SqlError::new(
-                    state::SYNTAX_ERROR,
-                    "each UNION query must have the same number of columns",
-                );
-                return Err(place(
-                    error,
-                    right.columns.first().and_then(|c| c.typed.at).or(at),
-                ));
-            }
-            // ALL after DISTINCT: what was distinct stays so, the new rows are not.
-            if is_distinct_so_far && !is_distinct {
-                let union = self.append(core::mem::take(&mut inputs), &names, true)?;
-                inputs.push(union);
-            }
-            inputs.push(right);
-            is_distinct_so_far = is_distinct;
-        }
-        self.append(inputs, &names, is_distinct_so_far)
-    }
-
-    fn append(
-        &mut self,
-        inputs: Vec<Output>,
-        names: &[String],
-        is_distinct: bool,
-    ) -> SqlResult<Output> {
-        let mut columns = Vec::with_capacity(names.len());
-        let mut types = Vec::with_capacity(names.len());
-        for (index, name) in names.iter().enumerate() {
-            let items: Vec<Typed> = inputs
-                .iter()
-                .map(|i| i.columns[index].typed.clone())
-                .collect();
-            let sql_type = self.settled_type(&items, "UNION")?;
-            types.push(sql_type);
-            columns.push(self.add_computed(name, sql_type)?);
-        }
-        let mut branches = Vec::with_capacity(inputs.len());
-        for input in inputs {
-            let mut exprs = Vec::with_capacity(types.len());
-            for (column, &sql_type) in input.columns.into_iter().zip(&types) {
-                exprs.push(self.coerce(column.typed, sql_type, CastContext::Implicit)?);
-            }
-            branches.push((input.rel, exprs));
-        }
-        let mut rel = Rel::Append {
-            columns: columns.clone(),
-            inputs: branches,
-        };
-        if is_distinct {
-            rel = Rel::Distinct {
-                input: Box::new(rel),
-                columns: columns.clone(),
-            };
-        }
-        let columns = columns
-            .iter()
-            .zip(names)
-            .map(|(&id, name)| OutputColumn {
-                name: name.clone(),
-                typed: Typed {
-                    expr: self.column(id),
-                    at: None,
-                },
-                origin: Origin::default(),
-            })
-            .collect();
-        Ok(Output { rel, columns })
-    }
-
-    /// VALUES: each column has the common type of its values.
-    fn values(&mut self, values: &Values) -> SqlResult<Output> {
-        let width = values.rows.first().map_or(0, |row| row.content.len());
-        let mut table: Vec<Vec<Typed>> = Vec::with_capacity(values.rows.len());
-        let mut env = Env::new(Rc::new(Scope::default()), Clause::Values);
-        for row in &values.rows {
-            if row.content.len() != width {
-                let error = SqlError::new(
-                    state::SYNTAX_ERROR,
-                    "VALUES lists must all be the same length",
-                );
-                let at = row.content.first().and_then(|e| self.text.at_expr(e));
-                return Err(place(error, at));
-            }
-            let mut typed = Vec::with_capacity(width);
-            for value in &row.content {
-                typed.push(self.expr(value, &mut env)?);
-            }
-            table.push(typed);
-        }
-        let mut types = Vec::with_capacity(width);
-        let mut columns = Vec::with_capacity(width);
-        let mut outputs = Vec::with_capacity(width);
-        for index in 0..width {
-            let items: Vec<Typed> = table.iter().map(|row| row[index].clone()).collect();
-            let sql_type = self.settled_type(&items, "VALUES")?;
-            let name = format!("column{}", index + 1);
-            let id = self.add_computed(&name, sql_type)?;
-            types.push(sql_type);
-            columns.push(id);
-            let at = items.first().and_then(|item| item.at);
-            outputs.push(OutputColumn {
-                name,
-                typed: Typed {
-                    expr: self.column(id),
-                    at,
-                },
-                origin: Origin::default(),
-            });
-        }
-        let mut rows = Vec::with_capacity(table.len());
-        for row in table {
-            let mut exprs = Vec::with_capacity(width);
-            for (value, &sql_type) in row.into_iter().zip(&types) {
-                exprs.push(self.coerce(value, sql_type, CastContext::Implicit)?);
-            }
-            rows.push(exprs);
-        }
-        Ok(Output {
-            rel: Rel::Values { columns, rows },
-            columns: outputs,
-        })
     }
 
     fn select(&mut self, select: &Select, order: &[OrderByExpr]) -> SqlResult<Output> {
@@ -402,86 +228,6 @@ impl Binder<'_> {
         }
         let is_distinct = matches!(select.distinct, Some(Distinct::Distinct));
         self.arrange(rel, items, keys, is_distinct)
-    }
-
-    /// DISTINCT and ORDER BY over the result columns.
-    fn arrange(
-        &mut self,
-        rel: Rel,
-        mut items: Vec<Item>,
-        keys: Vec<Key>,
-        is_distinct: bool,
-    ) -> SqlResult<Output> {
-        let mut computed = Vec::new();
-        for (index, item) in items.iter_mut().enumerate() {
-            let is_key = keys.iter().any(|k| k.item == Some(index));
-            if !is_distinct && !is_key {
-                continue;
-            }
-            let typed = item.column.typed.clone();
-            let expr = self.settle(typed)?;
-            if !matches!(expr, Expr::Column { .. }) {
-                let id = self.add_computed(&item.column.name, expr.sql_type())?;
-                computed.push((id, expr));
-                item.column.typed.expr = self.column(id);
-            }
-        }
-        let mut rel = rel.extended(computed.clone());
-        if is_distinct {
-            let mut columns: Vec<ColumnId> = Vec::with_capacity(items.len());
-            for item in &items {
-                if let Expr::Column { index, .. } = item.column.typed.expr
-                    && !columns.contains(&index)
-                {
-                    columns.push(index);
-                }
-            }
-            rel = Rel::Distinct {
-                input: Box::new(rel),
-                columns,
-            };
-        }
-        let mut sort = Vec::with_capacity(keys.len());
-        for key in keys {
-            let same = |item: &Item| {
-                item.column.typed.expr == key.expr
-                    || matches!(&item.column.typed.expr, Expr::Column { index, .. }
-                        if computed.iter().any(|(id, e)| id == index && *e == key.expr))
-            };
-            let item = match key.item {
-                Some(index) => Some(index),
-                None => items.iter().position(same),
-            };
-            let expr = match item {
-                Some(index) => items[index].column.typed.expr.clone(),
-                None if is_distinct => {
-                    let error = SqlError::new(
-                        state::INVALID_COLUMN_REFERENCE,
-                        "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
-                    );
-                    return Err(place(error, key.at));
-                }
-                None => key.expr,
-            };
-            // A constant does not order anything.
-            if !matches!(expr, Expr::Constant { .. }) {
-                sort.push(SortKey {
-                    expr,
-                    is_descending: key.is_descending,
-                    nulls_first: key.nulls_first,
-                });
-            }
-        }
-        if !sort.is_empty() {
-            rel = Rel::Sort {
-                input: Box::new(rel),
-                keys: sort,
-            };
-        }
-        Ok(Output {
-            rel,
-            columns: items.into_iter().map(|item| item.column).collect(),
-        })
     }
 
     /// WHERE, with EXISTS and IN (SELECT …) as joins where they stand alone or under AND.
@@ -741,229 +487,6 @@ impl Binder<'_> {
         Ok(expr)
     }
 
-    /// The result column that an integer literal of ORDER BY or GROUP BY means.
-    fn ordinal(&self, expr: &ast::Expr, width: usize, clause: &str) -> SqlResult<Option<usize>> {
-        let ast::Expr::Value(value) = expr else {
-            return Ok(None);
-        };
-        let at = self.text.at_expr(expr);
-        let error = match &value.value {
-            ast::Value::Number(digits, _) => match digits.parse::<usize>() {
-                Ok(n) if (1..=width).contains(&n) => return Ok(Some(n - 1)),
-                Ok(n) => SqlError::new(
-                    state::INVALID_COLUMN_REFERENCE,
-                    format!("{clause} position {n} is not in select list"),
-                ),
-                Err(_) => SqlError::new(
-                    state::SYNTAX_ERROR,
-                    format!("non-integer constant in {clause}"),
-                ),
-            },
-            ast::Value::SingleQuotedString(_) => SqlError::new(
-                state::SYNTAX_ERROR,
-                format!("non-integer constant in {clause}"),
-            ),
-            _ => return Ok(None),
-        };
-        Err(place(error, at))
-    }
-
-    /// The result column of this name.
-    fn alias(
-        &self,
-        name: &str,
-        items: &[Item],
-        clause: &str,
-        at: Option<u32>,
-    ) -> SqlResult<Option<usize>> {
-        let mut found: Option<usize> = None;
-        for (index, item) in items.iter().enumerate() {
-            if item.column.name != name {
-                continue;
-            }
-            match found {
-                Some(first) if items[first].column.typed.expr != item.column.typed.expr => {
-                    let error = SqlError::new(
-                        state::AMBIGUOUS_COLUMN,
-                        format!("{clause} \"{name}\" is ambiguous"),
-                    );
-                    return Err(place(error, at));
-                }
-                Some(_) => {}
-                None => found = Some(index),
-            }
-        }
-        Ok(found)
-    }
-
-    fn order_by_list<'q>(&self, order: Option<&'q OrderBy>) -> SqlResult<&'q [OrderByExpr]> {
-        match order {
-            None => Ok(&[]),
-            Some(OrderBy {
-                kind: OrderByKind::Expressions(list),
-                interpolate: None,
-            }) => Ok(list),
-            Some(order) => Err(unsupported("this form of ORDER BY", self.text.at(order))),
-        }
-    }
-
-    fn order_key(
-        &mut self,
-        key: &OrderByExpr,
-        scope: &Rc<Scope>,
-        items: &[Item],
-        aggregation: &mut Aggregation,
-        subqueries: &mut Vec<Rel>,
-    ) -> SqlResult<Key> {
-        let at = self.text.at_expr(&key.expr);
-        let (is_descending, nulls_first) = direction(key).map_err(|error| place(error, at))?;
-        let mut item = self.ordinal(&key.expr, items.len(), "ORDER BY")?;
-        if item.is_none()
-            && let ast::Expr::Identifier(ident) = &key.expr
-            && special_value(ident).is_none()
-        {
-            let name = self.text.name(ident)?;
-            item = self.alias(&name, items, "ORDER BY", at)?;
-        }
-        let (expr, references) = match item {
-            Some(index) => (
-                items[index].column.typed.expr.clone(),
-                items[index].references.clone(),
-            ),
-            None => {
-                let mut env = Env::new(Rc::clone(scope), Clause::OrderBy);
-                env.aggregation = Some(aggregation);
-                env.subqueries = Some(subqueries);
-                let typed = self.expr(&key.expr, &mut env)?;
-                let references = env.references;
-                (self.settle(typed)?, references)
-            }
-        };
-        Ok(Key {
-            expr,
-            item,
-            references,
-            is_descending,
-            nulls_first,
-            at,
-        })
-    }
-
-    /// ORDER BY after a set operation or VALUES: result columns only.
-    fn order_outputs(&mut self, output: Output, order: &[OrderByExpr]) -> SqlResult<Output> {
-        let items: Vec<Item> = output
-            .columns
-            .into_iter()
-            .map(|column| Item {
-                column,
-                references: Vec::new(),
-            })
-            .collect();
-        let mut keys = Vec::with_capacity(order.len());
-        for key in order {
-            let at = self.text.at_expr(&key.expr);
-            let mut item = self.ordinal(&key.expr, items.len(), "ORDER BY")?;
-            if item.is_none()
-                && let ast::Expr::Identifier(ident) = &key.expr
-            {
-                let name = self.text.name(ident)?;
-                item = self.alias(&name, &items, "ORDER BY", at)?;
-                if item.is_none() {
-                    return Err(Scope::default().no_column(&name, at));
-                }
-            }
-            let Some(index) = item else {
-                let error = SqlError::new(
-                    state::FEATURE_NOT_SUPPORTED,
-                    "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",
-                )
-                .with_detail("Only result column names can be used, not expressions or functions.")
-                .with_hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.");
-                return Err(place(error, at));
-            };
-            let (is_descending, nulls_first) = direction(key).map_err(|error| place(error, at))?;
-            keys.push(Key {
-                expr: items[index].column.typed.expr.clone(),
-                item: Some(index),
-                references: Vec::new(),
-                is_descending,
-                nulls_first,
-                at,
-            });
-        }
-        self.arrange(output.rel, items, keys, false)
-    }
-
-    fn limits(&mut self, query: &Query) -> SqlResult<(Option<Expr>, Option<Expr>)> {
-        let at = self.text.at_query(query);
-        let (mut limit, offset) = match &query.limit_clause {
-            None => (None, None),
-            Some(LimitClause::LimitOffset {
-                limit,
-                offset,
-                limit_by,
-            }) if limit_by.is_empty() => (limit.as_ref(), offset.as_ref().map(|o| &o.value)),
-            Some(clause) => {
-                let at = self.text.at(clause).or(at);
-                let error = SqlError::new(state::SYNTAX_ERROR, "LIMIT #,# syntax is not supported")
-                    .with_hint("Use separate LIMIT and OFFSET clauses.");
-                return Err(place(error, at));
-            }
-        };
-        let one;
-        if let Some(fetch) = &query.fetch {
-            if fetch.with_ties || fetch.percent || limit.is_some() {
-                return Err(unsupported("this form of FETCH", at));
-            }
-            limit = match &fetch.quantity {
-                Some(quantity) => Some(quantity),
-                None => {
-                    one = ast::Expr::value(ast::Value::Number(String::from("1"), false));
-                    Some(&one)
-                }
-            };
-        }
-        let limit = match limit {
-            Some(limit) => Some(self.limit(limit, Clause::Limit, "LIMIT")?),
-            None => None,
-        };
-        let offset = match offset {
-            Some(offset) => Some(self.limit(offset, Clause::Offset, "OFFSET")?),
-            None => None,
-        };
-        let is_none = |e: &Expr| {
-            matches!(
-                e,
-                Expr::Constant {
-                    value: Datum::Null,
-                    ..
-                }
-            )
-        };
-        Ok((
-            limit.filter(|e| !is_none(e)),
-            offset.filter(|e| !is_none(e)),
-        ))
-    }
-
-    fn limit(&mut self, expr: &ast::Expr, clause: Clause, what: &str) -> SqlResult<Expr> {
-        let mut env = Env::new(Rc::new(Scope::default()), clause);
-        let typed = self.expr(expr, &mut env)?;
-        match self.try_coerce(typed, SqlType::plain(TypeId::Int8), CastContext::Assignment)? {
-            Ok(expr) => Ok(expr),
-            Err(typed) => {
-                let error = SqlError::new(
-                    state::DATATYPE_MISMATCH,
-                    format!(
-                        "argument of {what} must be type bigint, not type {}",
-                        typed.id().sql_name()
-                    ),
-                );
-                Err(place(error, typed.at))
-            }
-        }
-    }
-
     /// A RETURNING list over a table's columns.
     ///
     /// # Errors
@@ -1068,21 +591,6 @@ fn origin_of(typed: &Typed, scope: &Scope) -> Origin {
         .flat_map(|r| &r.columns)
         .find(|c| c.expr == typed.expr)
         .map_or(Origin::default(), |c| c.origin)
-}
-
-fn direction(key: &OrderByExpr) -> SqlResult<(bool, bool)> {
-    if key.with_fill.is_some() {
-        return Err(unsupported("this form of ORDER BY", None));
-    }
-    let is_descending = match &key.options.sort {
-        None | Some(OrderBySort::Asc) => false,
-        Some(OrderBySort::Desc) => true,
-        Some(_) => return Err(unsupported("ORDER BY … USING", None)),
-    };
-    Ok((
-        is_descending,
-        key.options.nulls_first.unwrap_or(is_descending),
-    ))
 }
 
 fn is_plain_wildcard(options: &WildcardAdditionalOptions) -> bool {

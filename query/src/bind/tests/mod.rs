@@ -2,6 +2,7 @@
 
 extern crate std;
 
+mod aggregates;
 mod catalog;
 mod errors;
 mod hostile;
