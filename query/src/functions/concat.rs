@@ -26,7 +26,10 @@ fn join(a: &Vector, b: &Vector) -> SqlResult<Vector> {
         (None, other) | (other, None) => other.clone(),
         (Some(x), Some(y)) => Some(x.iter().zip(y).map(|(x, y)| *x || *y).collect()),
     };
-    Ok(Vector { values: Values::Bytes(out), nulls })
+    Ok(Vector {
+        values: Values::Bytes(out),
+        nulls,
+    })
 }
 
 /// A value's text, as `::text` gives it.
@@ -51,18 +54,41 @@ macro_rules! any_text {
 }
 
 any_text!(
-    Bool, Int2, Int4, Int8, Float4, Float8, Numeric, Bytea, Date, Time, Timestamp, Timestamptz,
-    Interval, Uuid, Oid
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    Numeric,
+    Bytea,
+    Date,
+    Time,
+    Timestamp,
+    Timestamptz,
+    Interval,
+    Uuid,
+    Oid
 );
 
 const SAME: &[ScalarFunction] = &[
-    ScalarFunction::new("textcat", &[Text, Text], Text, |_, v, _| join(&v[0], &v[1])).operator("||"),
-    ScalarFunction::new("byteacat", &[Bytea, Bytea], Bytea, |_, v, _| join(&v[0], &v[1])).operator("||"),
+    ScalarFunction::new("textcat", &[Text, Text], Text, |_, v, _| join(&v[0], &v[1]))
+        .operator("||"),
+    ScalarFunction::new("byteacat", &[Bytea, Bytea], Bytea, |_, v, _| {
+        join(&v[0], &v[1])
+    })
+    .operator("||"),
 ];
 
 const VARIADIC: &[ScalarFunction] = &[
-    ScalarFunction::new("concat", &[Text], Text, |_, v, rows| concat(v, rows)).variadic().stable(),
-    ScalarFunction::new("concat_ws", &[Text, Text], Text, |_, v, rows| concat_ws(v, rows)).variadic().stable(),
+    ScalarFunction::new("concat", &[Text], Text, |_, v, rows| concat(v, rows))
+        .variadic()
+        .stable(),
+    ScalarFunction::new("concat_ws", &[Text, Text], Text, |_, v, rows| {
+        concat_ws(v, rows)
+    })
+    .variadic()
+    .stable(),
 ];
 
 /// Appends one argument of a variadic function.
@@ -77,7 +103,9 @@ pub(super) fn append(v: &Vector, row: usize, out: &mut Vec<u8>) -> SqlResult<()>
 
 fn concat(v: &[Vector], rows: usize) -> SqlResult<Vector> {
     each_string(&[], rows, |row, out| {
-        v.iter().filter(|a| !a.is_null(row)).try_for_each(|a| append(a, row, out))
+        v.iter()
+            .filter(|a| !a.is_null(row))
+            .try_for_each(|a| append(a, row, out))
     })
 }
 

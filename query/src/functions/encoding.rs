@@ -27,7 +27,10 @@ fn md5(v: &[Vector], rows: usize) -> SqlResult<Vector> {
 fn write_base64(input: &[u8], out: &mut Vec<u8>) {
     let mut column = 0;
     for chunk in input.chunks(3) {
-        let word = chunk.iter().enumerate().fold(0u32, |w, (i, b)| w | u32::from(*b) << (16 - 8 * i));
+        let word = chunk
+            .iter()
+            .enumerate()
+            .fold(0u32, |w, (i, b)| w | u32::from(*b) << (16 - 8 * i));
         for i in 0..4 {
             let digit = BASE64[(word >> (18 - 6 * i) & 63) as usize];
             out.push(if i <= chunk.len() { digit } else { b'=' });
@@ -52,15 +55,21 @@ fn parse_base64(input: &str, out: &mut Vec<u8>) -> SqlResult<()> {
         }
         let digit = if c == '=' {
             if padding == 0 && count < 2 {
-                return Err(invalid_parameter("unexpected \"=\" while decoding base64 sequence"));
+                return Err(invalid_parameter(
+                    "unexpected \"=\" while decoding base64 sequence",
+                ));
             }
             padding += 1;
             0
         } else {
-            let digit = u8::try_from(c).ok().and_then(|b| BASE64.iter().position(|d| *d == b));
+            let digit = u8::try_from(c)
+                .ok()
+                .and_then(|b| BASE64.iter().position(|d| *d == b));
             let digit = digit.filter(|_| padding == 0);
             digit.ok_or_else(|| {
-                invalid_parameter(format!("invalid symbol \"{c}\" found while decoding base64 sequence"))
+                invalid_parameter(format!(
+                    "invalid symbol \"{c}\" found while decoding base64 sequence"
+                ))
             })? as u32
         };
         word = word << 6 | digit;
@@ -140,7 +149,9 @@ pub(super) fn write_literal(string: &[u8], out: &mut Vec<u8>) {
 /// Appends an identifier, in double quotes where it needs them (keywords included).
 pub(super) fn write_identifier(name: &[u8], out: &mut Vec<u8>) {
     let is_plain = matches!(name.first(), Some(b'a'..=b'z' | b'_'))
-        && name.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        && name
+            .iter()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
         && !super::keywords::is_reserved(name);
     if is_plain {
         return out.extend_from_slice(name);
@@ -181,9 +192,13 @@ const ENCODINGS: &[ScalarFunction] = &[
     ScalarFunction::new("md5", &[Bytea], Text, |_, v, n| md5(v, n)),
     ScalarFunction::new("encode", &[Bytea, Text], Text, |_, v, n| encode(v, n)),
     ScalarFunction::new("decode", &[Text, Text], Bytea, |_, v, n| decode(v, n)),
-    ScalarFunction::new("quote_literal", &[Text], Text, |_, v, n| quote_literal(v, n)),
+    ScalarFunction::new("quote_literal", &[Text], Text, |_, v, n| {
+        quote_literal(v, n)
+    }),
     ScalarFunction::new("quote_ident", &[Text], Text, |_, v, n| quote_ident(v, n)),
-    ScalarFunction::new("quote_nullable", &[Text], Text, |_, v, n| quote_nullable(v, n)),
+    ScalarFunction::new("quote_nullable", &[Text], Text, |_, v, n| {
+        quote_nullable(v, n)
+    }),
 ];
 
 /// This family's tables.

@@ -64,20 +64,38 @@ macro_rules! arithmetic {
     ($table:ident, $prefix:literal, $a_id:ident: $a:ty, $b_id:ident: $b:ty, $r_id:ident: $r:ty) => {
         const $table: &[ScalarFunction] = &[
             ScalarFunction::new(concat!($prefix, "pl"), &[$a_id, $b_id], $r_id, |_, v, _| {
-                try2(v, |a: $a, b: $b| no_overflow(<$r>::from(a) + <$r>::from(b), a.wide(), b.wide()))
+                try2(v, |a: $a, b: $b| {
+                    no_overflow(<$r>::from(a) + <$r>::from(b), a.wide(), b.wide())
+                })
             })
             .operator("+"),
             ScalarFunction::new(concat!($prefix, "mi"), &[$a_id, $b_id], $r_id, |_, v, _| {
-                try2(v, |a: $a, b: $b| no_overflow(<$r>::from(a) - <$r>::from(b), a.wide(), b.wide()))
+                try2(v, |a: $a, b: $b| {
+                    no_overflow(<$r>::from(a) - <$r>::from(b), a.wide(), b.wide())
+                })
             })
             .operator("-"),
-            ScalarFunction::new(concat!($prefix, "mul"), &[$a_id, $b_id], $r_id, |_, v, _| {
-                try2(v, |a: $a, b: $b| product(<$r>::from(a) * <$r>::from(b), a.wide(), b.wide()))
-            })
+            ScalarFunction::new(
+                concat!($prefix, "mul"),
+                &[$a_id, $b_id],
+                $r_id,
+                |_, v, _| {
+                    try2(v, |a: $a, b: $b| {
+                        product(<$r>::from(a) * <$r>::from(b), a.wide(), b.wide())
+                    })
+                },
+            )
             .operator("*"),
-            ScalarFunction::new(concat!($prefix, "div"), &[$a_id, $b_id], $r_id, |_, v, _| {
-                try2(v, |a: $a, b: $b| quotient(<$r>::from(a) / <$r>::from(b), a.wide(), b.wide()))
-            })
+            ScalarFunction::new(
+                concat!($prefix, "div"),
+                &[$a_id, $b_id],
+                $r_id,
+                |_, v, _| {
+                    try2(v, |a: $a, b: $b| {
+                        quotient(<$r>::from(a) / <$r>::from(b), a.wide(), b.wide())
+                    })
+                },
+            )
             .operator("/"),
         ];
     };
@@ -91,12 +109,18 @@ arithmetic!(FLOAT8, "float8", Float8: f64, Float8: f64, Float8: f64);
 macro_rules! single {
     ($table:ident, $prefix:literal, $id:ident: $t:ty, $abs:path) => {
         const $table: &[ScalarFunction] = &[
-            ScalarFunction::new(concat!($prefix, "um"), &[$id], $id, |_, v, _| map1(v, |a: $t| -a))
-                .operator("-"),
-            ScalarFunction::new(concat!($prefix, "up"), &[$id], $id, |_, v, _| Ok(v[0].clone()))
-                .operator("+"),
-            ScalarFunction::new(concat!($prefix, "abs"), &[$id], $id, |_, v, _| map1(v, $abs))
-                .operator("@"),
+            ScalarFunction::new(concat!($prefix, "um"), &[$id], $id, |_, v, _| {
+                map1(v, |a: $t| -a)
+            })
+            .operator("-"),
+            ScalarFunction::new(concat!($prefix, "up"), &[$id], $id, |_, v, _| {
+                Ok(v[0].clone())
+            })
+            .operator("+"),
+            ScalarFunction::new(concat!($prefix, "abs"), &[$id], $id, |_, v, _| {
+                map1(v, $abs)
+            })
+            .operator("@"),
             ScalarFunction::new("abs", &[$id], $id, |_, v, _| map1(v, $abs)),
         ];
     };
@@ -106,10 +130,17 @@ single!(SINGLE4, "float4", Float4: f32, libm::fabsf);
 single!(SINGLE8, "float8", Float8: f64, libm::fabs);
 
 const ROOTS: &[ScalarFunction] = &[
-    ScalarFunction::new("dsqrt", &[Float8], Float8, |_, v, _| try1(v, super::math::sqrt)).operator("|/"),
+    ScalarFunction::new("dsqrt", &[Float8], Float8, |_, v, _| {
+        try1(v, super::math::sqrt)
+    })
+    .operator("|/"),
     ScalarFunction::new("dcbrt", &[Float8], Float8, |_, v, _| map1(v, libm::cbrt)).operator("||/"),
-    ScalarFunction::new("dpow", &[Float8, Float8], Float8, |_, v, _| try2(v, super::math::power)).operator("^"),
+    ScalarFunction::new("dpow", &[Float8, Float8], Float8, |_, v, _| {
+        try2(v, super::math::power)
+    })
+    .operator("^"),
 ];
 
 /// This family's tables.
-pub(super) const TABLES: &[&[ScalarFunction]] = &[FLOAT8, FLOAT4, FLOAT48, FLOAT84, SINGLE8, SINGLE4, ROOTS];
+pub(super) const TABLES: &[&[ScalarFunction]] =
+    &[FLOAT8, FLOAT4, FLOAT48, FLOAT84, SINGLE8, SINGLE4, ROOTS];

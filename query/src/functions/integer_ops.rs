@@ -10,23 +10,45 @@ macro_rules! arithmetic {
     ($table:ident, $prefix:literal, $a_id:ident: $a:ty, $b_id:ident: $b:ty, $r_id:ident: $r:ty, $range:ident) => {
         const $table: &[ScalarFunction] = &[
             ScalarFunction::new(concat!($prefix, "pl"), &[$a_id, $b_id], $r_id, |_, v, _| {
-                flagged2(v, |a: $a, b: $b| <$r>::from(a).overflowing_add(<$r>::from(b)), $range)
+                flagged2(
+                    v,
+                    |a: $a, b: $b| <$r>::from(a).overflowing_add(<$r>::from(b)),
+                    $range,
+                )
             })
             .operator("+"),
             ScalarFunction::new(concat!($prefix, "mi"), &[$a_id, $b_id], $r_id, |_, v, _| {
-                flagged2(v, |a: $a, b: $b| <$r>::from(a).overflowing_sub(<$r>::from(b)), $range)
+                flagged2(
+                    v,
+                    |a: $a, b: $b| <$r>::from(a).overflowing_sub(<$r>::from(b)),
+                    $range,
+                )
             })
             .operator("-"),
-            ScalarFunction::new(concat!($prefix, "mul"), &[$a_id, $b_id], $r_id, |_, v, _| {
-                flagged2(v, |a: $a, b: $b| <$r>::from(a).overflowing_mul(<$r>::from(b)), $range)
-            })
+            ScalarFunction::new(
+                concat!($prefix, "mul"),
+                &[$a_id, $b_id],
+                $r_id,
+                |_, v, _| {
+                    flagged2(
+                        v,
+                        |a: $a, b: $b| <$r>::from(a).overflowing_mul(<$r>::from(b)),
+                        $range,
+                    )
+                },
+            )
             .operator("*"),
-            ScalarFunction::new(concat!($prefix, "div"), &[$a_id, $b_id], $r_id, |_, v, _| {
-                try2(v, |a: $a, b: $b| match b {
-                    0 => Err(division_by_zero()),
-                    _ => <$r>::from(a).checked_div(<$r>::from(b)).ok_or_else($range),
-                })
-            })
+            ScalarFunction::new(
+                concat!($prefix, "div"),
+                &[$a_id, $b_id],
+                $r_id,
+                |_, v, _| {
+                    try2(v, |a: $a, b: $b| match b {
+                        0 => Err(division_by_zero()),
+                        _ => <$r>::from(a).checked_div(<$r>::from(b)).ok_or_else($range),
+                    })
+                },
+            )
             .operator("/"),
         ];
     };
@@ -55,8 +77,10 @@ macro_rules! single {
                 try1(v, |a: $t| a.checked_neg().ok_or_else($range))
             })
             .operator("-"),
-            ScalarFunction::new(concat!($prefix, "up"), &[$id], $id, |_, v, _| Ok(v[0].clone()))
-                .operator("+"),
+            ScalarFunction::new(concat!($prefix, "up"), &[$id], $id, |_, v, _| {
+                Ok(v[0].clone())
+            })
+            .operator("+"),
             ScalarFunction::new(concat!($prefix, "abs"), &[$id], $id, |_, v, _| {
                 try1(v, |a: $t| a.checked_abs().ok_or_else($range))
             })
@@ -76,8 +100,10 @@ macro_rules! single {
                 map2(v, |a: $t, b: $t| a ^ b)
             })
             .operator("#"),
-            ScalarFunction::new(concat!($prefix, "not"), &[$id], $id, |_, v, _| map1(v, |a: $t| !a))
-                .operator("~"),
+            ScalarFunction::new(concat!($prefix, "not"), &[$id], $id, |_, v, _| {
+                map1(v, |a: $t| !a)
+            })
+            .operator("~"),
             ScalarFunction::new(concat!($prefix, "shl"), &[$id, Int4], $id, |_, v, _| {
                 map2(v, |a: $t, n: i32| shift::<$t>(a, n, true))
             })
@@ -93,13 +119,25 @@ macro_rules! single {
                 // As x86 shifts C's int: 16-bit values are shifted as 32-bit ones.
                 let wide = i64::from(self);
                 if <$t>::BITS == 64 {
-                    return (if is_left { wide.wrapping_shl(count) } else { wide.wrapping_shr(count) }) as $t;
+                    return (if is_left {
+                        wide.wrapping_shl(count)
+                    } else {
+                        wide.wrapping_shr(count)
+                    }) as $t;
                 }
                 let wide = wide as i32;
-                (if is_left { wide.wrapping_shl(count) } else { wide.wrapping_shr(count) }) as $t
+                (if is_left {
+                    wide.wrapping_shl(count)
+                } else {
+                    wide.wrapping_shr(count)
+                }) as $t
             }
             fn rem(self, divisor: Self) -> Option<Self> {
-                if divisor == 0 { None } else { Some(self.wrapping_rem(divisor)) }
+                if divisor == 0 {
+                    None
+                } else {
+                    Some(self.wrapping_rem(divisor))
+                }
             }
         }
     };
@@ -117,7 +155,9 @@ fn shift<T: Width>(value: T, count: i32, is_left: bool) -> T {
     value.shifted(count as u32, is_left)
 }
 
-fn remainder<T: Width>(v: &[vireo_abi::chunk::Vector]) -> vireo_abi::message::error::SqlResult<vireo_abi::chunk::Vector> {
+fn remainder<T: Width>(
+    v: &[vireo_abi::chunk::Vector],
+) -> vireo_abi::message::error::SqlResult<vireo_abi::chunk::Vector> {
     try2(v, |a: T, b: T| a.rem(b).ok_or_else(division_by_zero))
 }
 

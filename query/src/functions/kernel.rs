@@ -25,7 +25,10 @@ pub(crate) fn combined_nulls(arguments: &[Vector]) -> Option<Vec<bool>> {
 /// A column from values and a mask.
 #[inline]
 pub(crate) fn vector<R: Column>(values: Vec<R>, nulls: Option<Vec<bool>>) -> Vector {
-    Vector { values: R::wrap(values), nulls }
+    Vector {
+        values: R::wrap(values),
+        nulls,
+    }
 }
 
 /// One argument, cannot fail.
@@ -37,8 +40,15 @@ pub(crate) fn map1<A: Column, R: Column>(v: &[Vector], f: impl Fn(A) -> R) -> Sq
 
 /// Two arguments, cannot fail.
 #[inline]
-pub(crate) fn map2<A: Column, B: Column, R: Column>(v: &[Vector], f: impl Fn(A, B) -> R) -> SqlResult<Vector> {
-    let values = A::of(&v[0]).iter().zip(B::of(&v[1])).map(|(a, b)| f(*a, *b)).collect();
+pub(crate) fn map2<A: Column, B: Column, R: Column>(
+    v: &[Vector],
+    f: impl Fn(A, B) -> R,
+) -> SqlResult<Vector> {
+    let values = A::of(&v[0])
+        .iter()
+        .zip(B::of(&v[1]))
+        .map(|(a, b)| f(*a, *b))
+        .collect();
     Ok(vector(values, combined_nulls(v)))
 }
 
@@ -62,7 +72,8 @@ pub(crate) fn flagged2<A: Column, B: Column, R: Column>(
         .collect();
     let nulls = combined_nulls(v);
     if has_failed {
-        let is_real = |row: &usize| nulls.as_ref().is_none_or(|n| !n[*row]) && f(a[*row], b[*row]).1;
+        let is_real =
+            |row: &usize| nulls.as_ref().is_none_or(|n| !n[*row]) && f(a[*row], b[*row]).1;
         if (0..a.len().min(b.len())).any(|row| is_real(&row)) {
             return Err(fault());
         }
@@ -96,7 +107,10 @@ pub(crate) fn each_row<R: Column>(
 
 /// One argument, may fail.
 #[inline]
-pub(crate) fn try1<A: Column, R: Column>(v: &[Vector], f: impl Fn(A) -> SqlResult<R>) -> SqlResult<Vector> {
+pub(crate) fn try1<A: Column, R: Column>(
+    v: &[Vector],
+    f: impl Fn(A) -> SqlResult<R>,
+) -> SqlResult<Vector> {
     let a = A::of(&v[0]);
     each_row(v, a.len(), |row| f(a[row]))
 }
@@ -126,7 +140,10 @@ pub(crate) fn each_string(
         }
         out.finish();
     }
-    Ok(Vector { values: Values::Bytes(out), nulls })
+    Ok(Vector {
+        values: Values::Bytes(out),
+        nulls,
+    })
 }
 
 /// Any arguments, a result that may be NULL by itself: `f` gives none for it.
@@ -160,7 +177,14 @@ pub(crate) fn compare_strings(
     compare: impl Fn(&[u8], &[u8]) -> Ordering,
     test: Test,
 ) -> SqlResult<Vector> {
-    let (a, b) = (crate::types::column::bytes(&v[0]), crate::types::column::bytes(&v[1]));
-    let values = a.iter().zip(b.iter()).map(|(a, b)| test(compare(a, b))).collect();
+    let (a, b) = (
+        crate::types::column::bytes(&v[0]),
+        crate::types::column::bytes(&v[1]),
+    );
+    let values = a
+        .iter()
+        .zip(b.iter())
+        .map(|(a, b)| test(compare(a, b)))
+        .collect();
     Ok(vector::<bool>(values, combined_nulls(v)))
 }

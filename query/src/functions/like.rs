@@ -11,7 +11,10 @@ use vireo_abi::sql_type::TypeId::{Bool, Bpchar, Bytea, Name, Text};
 
 #[cold]
 fn dangling_escape() -> Fault {
-    SqlError::new(state::INVALID_ESCAPE_SEQUENCE, "LIKE pattern must not end with escape character")
+    SqlError::new(
+        state::INVALID_ESCAPE_SEQUENCE,
+        "LIKE pattern must not end with escape character",
+    )
 }
 
 /// Bytes of the character that starts with `first`.
@@ -42,7 +45,7 @@ fn matches(value: &[u8], pattern: &[u8], is_text: bool) -> SqlResult<bool> {
                 p += 1;
                 continue;
             }
-            Some(b'\\') => {
+            Some(b'\\') if at < value.len() => {
                 let literal = *pattern.get(p + 1).ok_or_else(dangling_escape)?;
                 if value.get(at) == Some(&literal) {
                     at += 1;
@@ -50,7 +53,7 @@ fn matches(value: &[u8], pattern: &[u8], is_text: bool) -> SqlResult<bool> {
                     continue;
                 }
             }
-            Some(literal) if *literal != b'_' && value.get(at) == Some(literal) => {
+            Some(literal) if !matches!(literal, b'_' | b'\\') && value.get(at) == Some(literal) => {
                 at += 1;
                 p += 1;
                 continue;
@@ -119,8 +122,10 @@ fn like_escape(v: &[Vector], rows: usize) -> SqlResult<Vector> {
         let mut characters = escape.chars();
         let (first, rest) = (characters.next(), characters.next());
         if rest.is_some() {
-            return Err(SqlError::new(state::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
-                .with_hint("Escape string must be empty or one character."));
+            return Err(
+                SqlError::new(state::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+                    .with_hint("Escape string must be empty or one character."),
+            );
         }
         let pattern = text(&v[0], row);
         if first == Some('\\') {
@@ -148,10 +153,20 @@ fn like_escape(v: &[Vector], rows: usize) -> SqlResult<Vector> {
 macro_rules! like_family {
     ($table:ident, $prefix:literal, $id:ident, $pattern:ident, $is_text:literal) => {
         const $table: &[ScalarFunction] = &[
-            ScalarFunction::new(concat!($prefix, "like"), &[$id, $pattern], Bool, |_, v, n| like(v, n, $is_text, false))
-                .operator("~~"),
-            ScalarFunction::new(concat!($prefix, "nlike"), &[$id, $pattern], Bool, |_, v, n| like(v, n, $is_text, true))
-                .operator("!~~"),
+            ScalarFunction::new(
+                concat!($prefix, "like"),
+                &[$id, $pattern],
+                Bool,
+                |_, v, n| like(v, n, $is_text, false),
+            )
+            .operator("~~"),
+            ScalarFunction::new(
+                concat!($prefix, "nlike"),
+                &[$id, $pattern],
+                Bool,
+                |_, v, n| like(v, n, $is_text, true),
+            )
+            .operator("!~~"),
         ];
     };
 }
@@ -159,10 +174,17 @@ macro_rules! like_family {
 macro_rules! ilike_family {
     ($table:ident, $prefix:literal, $id:ident) => {
         const $table: &[ScalarFunction] = &[
-            ScalarFunction::new(concat!($prefix, "iclike"), &[$id, Text], Bool, |_, v, n| ilike(v, n, false))
-                .operator("~~*"),
-            ScalarFunction::new(concat!($prefix, "icnlike"), &[$id, Text], Bool, |_, v, n| ilike(v, n, true))
-                .operator("!~~*"),
+            ScalarFunction::new(concat!($prefix, "iclike"), &[$id, Text], Bool, |_, v, n| {
+                ilike(v, n, false)
+            })
+            .operator("~~*"),
+            ScalarFunction::new(
+                concat!($prefix, "icnlike"),
+                &[$id, Text],
+                Bool,
+                |_, v, n| ilike(v, n, true),
+            )
+            .operator("!~~*"),
         ];
     };
 }
@@ -176,9 +198,15 @@ ilike_family!(BPCHAR_I, "bpchar", Bpchar);
 ilike_family!(NAME_I, "name", Name);
 
 const OTHERS: &[ScalarFunction] = &[
-    ScalarFunction::new("like_escape", &[Text, Text], Text, |_, v, n| like_escape(v, n)),
-    ScalarFunction::new("like", &[Text, Text], Bool, |_, v, n| like(v, n, true, false)),
-    ScalarFunction::new("notlike", &[Text, Text], Bool, |_, v, n| like(v, n, true, true)),
+    ScalarFunction::new("like_escape", &[Text, Text], Text, |_, v, n| {
+        like_escape(v, n)
+    }),
+    ScalarFunction::new("like", &[Text, Text], Bool, |_, v, n| {
+        like(v, n, true, false)
+    }),
+    ScalarFunction::new("notlike", &[Text, Text], Bool, |_, v, n| {
+        like(v, n, true, true)
+    }),
 ];
 
 /// This family's tables.

@@ -4,9 +4,7 @@ use super::float_ops::{no_overflow, quotient};
 use super::kernel::{each_row, map1, map2, try1, try2};
 use super::table::ScalarFunction;
 use crate::types::column::Column;
-use crate::types::errors::{
-    Fault, float_overflow, float_underflow, int4_range, int8_range, range,
-};
+use crate::types::errors::{Fault, float_overflow, float_underflow, int4_range, int8_range, range};
 use alloc::vec::Vec;
 use vireo_abi::chunk::Vector;
 use vireo_abi::message::error::{SqlError, SqlResult, state};
@@ -47,7 +45,9 @@ pub(super) fn power(a: f64, b: f64) -> SqlResult<f64> {
         return Err(power_error("zero raised to a negative power is undefined"));
     }
     if a < 0.0 && b.is_finite() && libm::floor(b) != b {
-        return Err(power_error("a negative number raised to a non-integer power yields a complex result"));
+        return Err(power_error(
+            "a negative number raised to a non-integer power yields a complex result",
+        ));
     }
     let result = libm::pow(a, b);
     if result.is_infinite() && a.is_finite() && b.is_finite() {
@@ -75,7 +75,9 @@ fn logarithm(a: f64, f: fn(f64) -> f64) -> SqlResult<f64> {
         return Err(logarithm_error("cannot take logarithm of zero"));
     }
     if a < 0.0 {
-        return Err(logarithm_error("cannot take logarithm of a negative number"));
+        return Err(logarithm_error(
+            "cannot take logarithm of a negative number",
+        ));
     }
     Ok(f(a))
 }
@@ -132,15 +134,29 @@ const FLOATS: &[ScalarFunction] = &[
     float1!("log10", |a| logarithm(a, libm::log10)),
     ScalarFunction::new("power", &[Float8, Float8], Float8, |_, v, _| try2(v, power)),
     ScalarFunction::new("pow", &[Float8, Float8], Float8, |_, v, _| try2(v, power)),
-    ScalarFunction::new("pi", &[], Float8, |_, _, rows| Ok(constant(core::f64::consts::PI, rows))),
-    float1!("degrees", |a| quotient(a / RADIANS_PER_DEGREE, a, RADIANS_PER_DEGREE)),
-    ScalarFunction::new("radians", &[Float8], Float8, |_, v, _| map1(v, |a: f64| a * RADIANS_PER_DEGREE)),
+    ScalarFunction::new("pi", &[], Float8, |_, _, rows| {
+        Ok(constant(core::f64::consts::PI, rows))
+    }),
+    float1!("degrees", |a| quotient(
+        a / RADIANS_PER_DEGREE,
+        a,
+        RADIANS_PER_DEGREE
+    )),
+    ScalarFunction::new("radians", &[Float8], Float8, |_, v, _| {
+        map1(v, |a: f64| a * RADIANS_PER_DEGREE)
+    }),
     ScalarFunction::new("random", &[], Float8, |cx, _, rows| {
-        let values = (0..rows).map(|_| (super::system::next_random(cx) >> 11) as f64 / (1u64 << 53) as f64);
+        let values =
+            (0..rows).map(|_| (super::system::next_random(cx) >> 11) as f64 / (1u64 << 53) as f64);
         Ok(super::kernel::vector(values.collect::<Vec<f64>>(), None))
     })
     .volatile(),
-    ScalarFunction::new("width_bucket", &[Float8, Float8, Float8, Int4], Int4, |_, v, n| width_bucket(v, n)),
+    ScalarFunction::new(
+        "width_bucket",
+        &[Float8, Float8, Float8, Int4],
+        Int4,
+        |_, v, n| width_bucket(v, n),
+    ),
 ];
 
 /// π / 180
@@ -154,12 +170,18 @@ const TRIGONOMETRY: &[ScalarFunction] = &[
     float1!("asin", |a| of_unit(a, libm::asin)),
     float1!("acos", |a| of_unit(a, libm::acos)),
     float1!("atan", |a| Ok(libm::atan(a))),
-    ScalarFunction::new("atan2", &[Float8, Float8], Float8, |_, v, _| map2(v, libm::atan2)),
+    ScalarFunction::new("atan2", &[Float8, Float8], Float8, |_, v, _| {
+        map2(v, libm::atan2)
+    }),
     ScalarFunction::new("sinh", &[Float8], Float8, |_, v, _| map1(v, libm::sinh)),
     ScalarFunction::new("cosh", &[Float8], Float8, |_, v, _| map1(v, libm::cosh)),
     ScalarFunction::new("tanh", &[Float8], Float8, |_, v, _| map1(v, libm::tanh)),
     ScalarFunction::new("asinh", &[Float8], Float8, |_, v, _| map1(v, libm::asinh)),
-    float1!("acosh", |a| if a < 1.0 { Err(input_range()) } else { Ok(libm::acosh(a)) }),
+    float1!("acosh", |a| if a < 1.0 {
+        Err(input_range())
+    } else {
+        Ok(libm::acosh(a))
+    }),
     float1!("atanh", |a| match a {
         1.0 => Ok(f64::INFINITY),
         -1.0 => Ok(f64::NEG_INFINITY),
@@ -172,7 +194,11 @@ macro_rules! integer_divisors {
         const $table: &[ScalarFunction] = &[
             ScalarFunction::new("gcd", &[$id, $id], $id, |_, v, _| {
                 try2(v, |a: $t, b: $t| {
-                    <$t>::try_from(gcd(i64::from(a).unsigned_abs(), i64::from(b).unsigned_abs())).map_err(|_| $range())
+                    <$t>::try_from(gcd(
+                        i64::from(a).unsigned_abs(),
+                        i64::from(b).unsigned_abs(),
+                    ))
+                    .map_err(|_| $range())
                 })
             }),
             ScalarFunction::new("lcm", &[$id, $id], $id, |_, v, _| {
@@ -182,7 +208,9 @@ macro_rules! integer_divisors {
                         return Ok(0);
                     }
                     let multiple = (x / gcd(x, y)).checked_mul(y);
-                    multiple.and_then(|m| <$t>::try_from(m).ok()).ok_or_else($range)
+                    multiple
+                        .and_then(|m| <$t>::try_from(m).ok())
+                        .ok_or_else($range)
                 })
             }),
         ];
@@ -209,14 +237,21 @@ fn bucket_error(message: &str) -> Fault {
 
 /// `width_bucket_float8`
 fn width_bucket(v: &[Vector], rows: usize) -> SqlResult<Vector> {
-    let (operands, lows, highs, counts) = (f64::of(&v[0]), f64::of(&v[1]), f64::of(&v[2]), i32::of(&v[3]));
+    let (operands, lows, highs, counts) = (
+        f64::of(&v[0]),
+        f64::of(&v[1]),
+        f64::of(&v[2]),
+        i32::of(&v[3]),
+    );
     each_row(v, rows, |row| {
         let (operand, low, high, count) = (operands[row], lows[row], highs[row], counts[row]);
         if count <= 0 {
             return Err(bucket_error("count must be greater than zero"));
         }
         if operand.is_nan() || low.is_nan() || high.is_nan() {
-            return Err(bucket_error("operand, lower bound, and upper bound cannot be NaN"));
+            return Err(bucket_error(
+                "operand, lower bound, and upper bound cannot be NaN",
+            ));
         }
         if low.is_infinite() || high.is_infinite() {
             return Err(bucket_error("lower and upper bounds must be finite"));
@@ -224,8 +259,11 @@ fn width_bucket(v: &[Vector], rows: usize) -> SqlResult<Vector> {
         if low == high {
             return Err(bucket_error("lower bound cannot equal upper bound"));
         }
-        let (below, above) =
-            if low < high { (operand < low, operand >= high) } else { (operand > low, operand <= high) };
+        let (below, above) = if low < high {
+            (operand < low, operand >= high)
+        } else {
+            (operand > low, operand <= high)
+        };
         if below {
             return Ok(0);
         }

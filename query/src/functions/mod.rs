@@ -3,16 +3,18 @@
 //! A function is a kernel over whole vectors with fixed argument types; `1 + 1.5` is resolved to
 //! `numeric_add` when it is bound, and its arguments are cast by the plan. One family to a file.
 
+mod age;
 mod comparison;
 mod concat;
 mod date_arith;
 mod date_make;
 mod date_parts;
+mod date_trunc;
 mod encoding;
 mod float_ops;
 mod integer_ops;
-mod keywords;
 pub(crate) mod kernel;
+mod keywords;
 mod like;
 mod math;
 mod numeric_ops;
@@ -23,8 +25,8 @@ mod table;
 mod text_case;
 mod text_parts;
 
-pub use resolve::{Resolved, Unresolved, resolve, resolve_operator};
 pub(crate) use resolve::{Candidate, select};
+pub use resolve::{Resolved, Unresolved, resolve, resolve_operator};
 pub use table::{FUNCTIONS, Kernel, ScalarFunction, Volatility};
 
 use crate::plan::FunctionId;
@@ -37,8 +39,15 @@ use vireo_abi::message::error::SqlResult;
 ///
 /// # Errors
 /// The function's, for the first row that has one; XX000 for an id or arguments that do not fit.
-pub fn call(id: FunctionId, cx: &EvalContext, arguments: &[Vector], rows: usize) -> SqlResult<Vector> {
-    let function = FUNCTIONS.get(usize::from(id.0)).ok_or_else(|| malformed("no such function"))?;
+pub fn call(
+    id: FunctionId,
+    cx: &EvalContext,
+    arguments: &[Vector],
+    rows: usize,
+) -> SqlResult<Vector> {
+    let function = FUNCTIONS
+        .get(usize::from(id.0))
+        .ok_or_else(|| malformed("no such function"))?;
     let wanted = function.arguments;
     let is_enough =
         arguments.len() == wanted.len() || (function.is_variadic && arguments.len() > wanted.len());
@@ -53,7 +62,9 @@ pub fn call(id: FunctionId, cx: &EvalContext, arguments: &[Vector], rows: usize)
 
 /// Whether a call may be computed once (and in advance).
 pub fn volatility(id: FunctionId) -> Volatility {
-    FUNCTIONS.get(usize::from(id.0)).map_or(Volatility::Volatile, |f| f.volatility)
+    FUNCTIONS
+        .get(usize::from(id.0))
+        .map_or(Volatility::Volatile, |f| f.volatility)
 }
 
 /// Whether there is a function of this name.

@@ -47,7 +47,9 @@ pub(crate) struct Candidate {
 fn category(ty: TypeId) -> (u8, bool) {
     match ty {
         TypeId::Bool => (b'B', true),
-        TypeId::Int2 | TypeId::Int4 | TypeId::Int8 | TypeId::Float4 | TypeId::Numeric => (b'N', false),
+        TypeId::Int2 | TypeId::Int4 | TypeId::Int8 | TypeId::Float4 | TypeId::Numeric => {
+            (b'N', false)
+        }
         TypeId::Float8 | TypeId::Oid => (b'N', true),
         TypeId::Text => (b'S', true),
         TypeId::Varchar | TypeId::Bpchar | TypeId::Name => (b'S', false),
@@ -115,19 +117,31 @@ fn narrow_unknown(candidates: &mut Vec<Candidate>, arguments: &[TypeId]) {
 }
 
 /// Chooses among overloads with the right number of arguments, when none matches exactly.
-pub(crate) fn select(mut candidates: Vec<Candidate>, arguments: &[TypeId]) -> Result<Candidate, Unresolved> {
-    candidates.retain(|c| arguments.iter().zip(c.arguments).all(|(from, to)| can_coerce(*from, *to)));
+pub(crate) fn select(
+    mut candidates: Vec<Candidate>,
+    arguments: &[TypeId],
+) -> Result<Candidate, Unresolved> {
+    candidates.retain(|c| {
+        arguments
+            .iter()
+            .zip(c.arguments)
+            .all(|(from, to)| can_coerce(*from, *to))
+    });
     if candidates.is_empty() {
         return Err(Unresolved::Unknown);
     }
     let known = |c: &Candidate, f: &dyn Fn(TypeId, TypeId) -> bool| {
         let pairs = arguments.iter().zip(c.arguments);
-        pairs.filter(|(from, to)| **from != TypeId::Unknown && f(**from, **to)).count()
+        pairs
+            .filter(|(from, to)| **from != TypeId::Unknown && f(**from, **to))
+            .count()
     };
     keep_best(&mut candidates, |c| known(c, &|from, to| from == to));
     if candidates.len() > 1 {
         keep_best(&mut candidates, |c| {
-            known(c, &|from, to| from == to || category(to) == (category(from).0, true))
+            known(c, &|from, to| {
+                from == to || category(to) == (category(from).0, true)
+            })
         });
     }
     if candidates.len() > 1 && arguments.contains(&TypeId::Unknown) {
@@ -137,7 +151,9 @@ pub(crate) fn select(mut candidates: Vec<Candidate>, arguments: &[TypeId]) -> Re
             && let Some(first) = types.next()
             && types.all(|t| t == first)
         {
-            let mut fitting = candidates.iter().filter(|c| c.arguments.iter().all(|to| can_coerce(*first, *to)));
+            let mut fitting = candidates
+                .iter()
+                .filter(|c| c.arguments.iter().all(|to| can_coerce(*first, *to)));
             if let (Some(only), None) = (fitting.next().copied(), fitting.next()) {
                 return Ok(only);
             }
@@ -168,11 +184,16 @@ fn variadic_type(ty: TypeId) -> TypeId {
 }
 
 fn resolve_variadic(name: &str, arguments: &[TypeId]) -> Option<Resolved> {
-    let (index, function) = FUNCTIONS.iter().enumerate().find(|(_, f)| {
-        f.is_variadic && f.name == name && f.arguments.len() <= arguments.len()
-    })?;
+    let (index, function) = FUNCTIONS
+        .iter()
+        .enumerate()
+        .find(|(_, f)| f.is_variadic && f.name == name && f.arguments.len() <= arguments.len())?;
     let fixed = function.arguments.len() - 1;
-    if !arguments.iter().zip(&function.arguments[..fixed]).all(|(from, to)| can_coerce(*from, *to)) {
+    if !arguments
+        .iter()
+        .zip(&function.arguments[..fixed])
+        .all(|(from, to)| can_coerce(*from, *to))
+    {
         return None;
     }
     let mut types = function.arguments[..fixed].to_vec();
@@ -187,13 +208,19 @@ fn resolve_variadic(name: &str, arguments: &[TypeId]) -> Option<Resolved> {
 pub fn resolve(name: &str, arguments: &[TypeId]) -> Result<Resolved, Unresolved> {
     let mut candidates = Vec::new();
     for (index, function) in FUNCTIONS.iter().enumerate() {
-        if function.name != name || function.is_variadic || function.arguments.len() != arguments.len() {
+        if function.name != name
+            || function.is_variadic
+            || function.arguments.len() != arguments.len()
+        {
             continue;
         }
         if function.arguments == arguments {
             return Ok(found(index, arguments.to_vec()));
         }
-        candidates.push(Candidate { index, arguments: function.arguments });
+        candidates.push(Candidate {
+            index,
+            arguments: function.arguments,
+        });
     }
     if candidates.is_empty() {
         return resolve_variadic(name, arguments).ok_or(Unresolved::Unknown);
@@ -205,7 +232,11 @@ pub fn resolve(name: &str, arguments: &[TypeId]) -> Result<Resolved, Unresolved>
 ///
 /// # Errors
 /// [`Unresolved`].
-pub fn resolve_operator(symbol: &str, left: Option<TypeId>, right: TypeId) -> Result<Resolved, Unresolved> {
+pub fn resolve_operator(
+    symbol: &str,
+    left: Option<TypeId>,
+    right: TypeId,
+) -> Result<Resolved, Unresolved> {
     let symbol = if symbol == "!=" { "<>" } else { symbol };
     let given: Vec<TypeId> = left.into_iter().chain([right]).collect();
     let exact: Vec<TypeId> = match given.as_slice() {
@@ -220,7 +251,10 @@ pub fn resolve_operator(symbol: &str, left: Option<TypeId>, right: TypeId) -> Re
         if function.arguments == exact.as_slice() {
             return Ok(found(index, exact));
         }
-        candidates.push(Candidate { index, arguments: function.arguments });
+        candidates.push(Candidate {
+            index,
+            arguments: function.arguments,
+        });
     }
     select(candidates, &given).map(|c| found(c.index, c.arguments.to_vec()))
 }

@@ -34,17 +34,39 @@ fn bit_length(s: &[u8]) -> usize {
 
 const LENGTHS: &[ScalarFunction] = &[
     ScalarFunction::new("length", &[Text], Int4, |_, v, n| measure(v, n, char_count)),
-    ScalarFunction::new("length", &[Bpchar], Int4, |_, v, n| measure(v, n, blank_count)),
-    ScalarFunction::new("length", &[Bytea], Int4, |_, v, n| measure(v, n, <[u8]>::len)),
-    ScalarFunction::new("char_length", &[Text], Int4, |_, v, n| measure(v, n, char_count)),
-    ScalarFunction::new("char_length", &[Bpchar], Int4, |_, v, n| measure(v, n, blank_count)),
-    ScalarFunction::new("character_length", &[Text], Int4, |_, v, n| measure(v, n, char_count)),
-    ScalarFunction::new("character_length", &[Bpchar], Int4, |_, v, n| measure(v, n, blank_count)),
-    ScalarFunction::new("octet_length", &[Text], Int4, |_, v, n| measure(v, n, <[u8]>::len)),
-    ScalarFunction::new("octet_length", &[Bpchar], Int4, |_, v, n| measure(v, n, <[u8]>::len)),
-    ScalarFunction::new("octet_length", &[Bytea], Int4, |_, v, n| measure(v, n, <[u8]>::len)),
-    ScalarFunction::new("bit_length", &[Text], Int4, |_, v, n| measure(v, n, bit_length)),
-    ScalarFunction::new("bit_length", &[Bytea], Int4, |_, v, n| measure(v, n, bit_length)),
+    ScalarFunction::new("length", &[Bpchar], Int4, |_, v, n| {
+        measure(v, n, blank_count)
+    }),
+    ScalarFunction::new("length", &[Bytea], Int4, |_, v, n| {
+        measure(v, n, <[u8]>::len)
+    }),
+    ScalarFunction::new("char_length", &[Text], Int4, |_, v, n| {
+        measure(v, n, char_count)
+    }),
+    ScalarFunction::new("char_length", &[Bpchar], Int4, |_, v, n| {
+        measure(v, n, blank_count)
+    }),
+    ScalarFunction::new("character_length", &[Text], Int4, |_, v, n| {
+        measure(v, n, char_count)
+    }),
+    ScalarFunction::new("character_length", &[Bpchar], Int4, |_, v, n| {
+        measure(v, n, blank_count)
+    }),
+    ScalarFunction::new("octet_length", &[Text], Int4, |_, v, n| {
+        measure(v, n, <[u8]>::len)
+    }),
+    ScalarFunction::new("octet_length", &[Bpchar], Int4, |_, v, n| {
+        measure(v, n, <[u8]>::len)
+    }),
+    ScalarFunction::new("octet_length", &[Bytea], Int4, |_, v, n| {
+        measure(v, n, <[u8]>::len)
+    }),
+    ScalarFunction::new("bit_length", &[Text], Int4, |_, v, n| {
+        measure(v, n, bit_length)
+    }),
+    ScalarFunction::new("bit_length", &[Bytea], Int4, |_, v, n| {
+        measure(v, n, bit_length)
+    }),
 ];
 
 /// `lpad` and `rpad`: cut to a length, or filled up to it.
@@ -110,16 +132,30 @@ const PADDING: &[ScalarFunction] = &[
     ScalarFunction::new("lpad", &[Text, Int4], Text, |_, v, n| pad(v, n, true)),
     ScalarFunction::new("lpad", &[Text, Int4, Text], Text, |_, v, n| pad(v, n, true)),
     ScalarFunction::new("rpad", &[Text, Int4], Text, |_, v, n| pad(v, n, false)),
-    ScalarFunction::new("rpad", &[Text, Int4, Text], Text, |_, v, n| pad(v, n, false)),
+    ScalarFunction::new("rpad", &[Text, Int4, Text], Text, |_, v, n| {
+        pad(v, n, false)
+    }),
     ScalarFunction::new("btrim", &[Text], Text, |_, v, n| trim(v, n, true, true)),
-    ScalarFunction::new("btrim", &[Text, Text], Text, |_, v, n| trim(v, n, true, true)),
-    ScalarFunction::new("btrim", &[Bytea, Bytea], Bytea, |_, v, n| trim_bytes(v, n, true, true)),
+    ScalarFunction::new("btrim", &[Text, Text], Text, |_, v, n| {
+        trim(v, n, true, true)
+    }),
+    ScalarFunction::new("btrim", &[Bytea, Bytea], Bytea, |_, v, n| {
+        trim_bytes(v, n, true, true)
+    }),
     ScalarFunction::new("ltrim", &[Text], Text, |_, v, n| trim(v, n, true, false)),
-    ScalarFunction::new("ltrim", &[Text, Text], Text, |_, v, n| trim(v, n, true, false)),
-    ScalarFunction::new("ltrim", &[Bytea, Bytea], Bytea, |_, v, n| trim_bytes(v, n, true, false)),
+    ScalarFunction::new("ltrim", &[Text, Text], Text, |_, v, n| {
+        trim(v, n, true, false)
+    }),
+    ScalarFunction::new("ltrim", &[Bytea, Bytea], Bytea, |_, v, n| {
+        trim_bytes(v, n, true, false)
+    }),
     ScalarFunction::new("rtrim", &[Text], Text, |_, v, n| trim(v, n, false, true)),
-    ScalarFunction::new("rtrim", &[Text, Text], Text, |_, v, n| trim(v, n, false, true)),
-    ScalarFunction::new("rtrim", &[Bytea, Bytea], Bytea, |_, v, n| trim_bytes(v, n, false, true)),
+    ScalarFunction::new("rtrim", &[Text, Text], Text, |_, v, n| {
+        trim(v, n, false, true)
+    }),
+    ScalarFunction::new("rtrim", &[Bytea, Bytea], Bytea, |_, v, n| {
+        trim_bytes(v, n, false, true)
+    }),
 ];
 
 fn replace(v: &[Vector], rows: usize) -> SqlResult<Vector> {
@@ -159,7 +195,11 @@ fn repeat(v: &[Vector], rows: usize) -> SqlResult<Vector> {
     let (strings, counts) = (bytes(&v[0]), i32::of(&v[1]));
     each_string(v, rows, |row, out| {
         let (string, count) = (strings.get(row), counts[row].max(0) as usize);
-        if string.len().checked_mul(count).is_none_or(|total| total > LENGTH_MAX) {
+        if string
+            .len()
+            .checked_mul(count)
+            .is_none_or(|total| total > LENGTH_MAX)
+        {
             return Err(too_large());
         }
         (0..count).for_each(|_| out.extend_from_slice(string));
@@ -184,7 +224,10 @@ fn chr(v: &[Vector], rows: usize) -> SqlResult<Vector> {
             return Err(invalid_parameter("character number must be positive"));
         }
         if code == 0 {
-            return Err(SqlError::new(state::PROGRAM_LIMIT_EXCEEDED, "null character not permitted"));
+            return Err(SqlError::new(
+                state::PROGRAM_LIMIT_EXCEEDED,
+                "null character not permitted",
+            ));
         }
         let c = char::from_u32(code as u32).ok_or_else(|| {
             let message = if code > 0x10_ffff {
@@ -208,12 +251,18 @@ fn write_hex(value: u64, out: &mut Vec<u8>) {
 }
 
 const BUILDING: &[ScalarFunction] = &[
-    ScalarFunction::new("replace", &[Text, Text, Text], Text, |_, v, n| replace(v, n)),
-    ScalarFunction::new("translate", &[Text, Text, Text], Text, |_, v, n| translate(v, n)),
+    ScalarFunction::new("replace", &[Text, Text, Text], Text, |_, v, n| {
+        replace(v, n)
+    }),
+    ScalarFunction::new("translate", &[Text, Text, Text], Text, |_, v, n| {
+        translate(v, n)
+    }),
     ScalarFunction::new("repeat", &[Text, Int4], Text, |_, v, n| repeat(v, n)),
     ScalarFunction::new("reverse", &[Text], Text, |_, v, n| reverse(v, n)),
     ScalarFunction::new("ascii", &[Text], Int4, |_, v, n| {
-        each_row(v, n, |row| Ok(text(&v[0], row).chars().next().map_or(0, |c| c as i32)))
+        each_row(v, n, |row| {
+            Ok(text(&v[0], row).chars().next().map_or(0, |c| c as i32))
+        })
     }),
     ScalarFunction::new("chr", &[Int4], Text, |_, v, n| chr(v, n)),
     ScalarFunction::new("to_hex", &[Int4], Text, |_, v, n| {
@@ -232,7 +281,9 @@ const BUILDING: &[ScalarFunction] = &[
     }),
     ScalarFunction::new("starts_with", &[Text, Text], Bool, |_, v, n| {
         let (strings, prefixes) = (bytes(&v[0]), bytes(&v[1]));
-        each_row(v, n, |row| Ok(strings.get(row).starts_with(prefixes.get(row))))
+        each_row(v, n, |row| {
+            Ok(strings.get(row).starts_with(prefixes.get(row)))
+        })
     })
     .operator("^@"),
 ];

@@ -47,10 +47,22 @@ const SYSTEM: &[ScalarFunction] = &[
     ScalarFunction::new("session_user", &[], Name, |cx, _, n| constant(&cx.user, n)).stable(),
     ScalarFunction::new("current_role", &[], Name, |cx, _, n| constant(&cx.user, n)).stable(),
     ScalarFunction::new("user", &[], Name, |cx, _, n| constant(&cx.user, n)).stable(),
-    ScalarFunction::new("current_database", &[], Name, |cx, _, n| constant(&cx.database, n)).stable(),
-    ScalarFunction::new("current_catalog", &[], Name, |cx, _, n| constant(&cx.database, n)).stable(),
-    ScalarFunction::new("current_schema", &[], Name, |_, _, n| constant(crate::catalog::PUBLIC, n)).stable(),
-    ScalarFunction::new("gen_random_uuid", &[], Uuid, |cx, _, n| Ok(random_uuid(cx, n))).volatile(),
+    ScalarFunction::new("current_database", &[], Name, |cx, _, n| {
+        constant(&cx.database, n)
+    })
+    .stable(),
+    ScalarFunction::new("current_catalog", &[], Name, |cx, _, n| {
+        constant(&cx.database, n)
+    })
+    .stable(),
+    ScalarFunction::new("current_schema", &[], Name, |_, _, n| {
+        constant(crate::catalog::PUBLIC, n)
+    })
+    .stable(),
+    ScalarFunction::new("gen_random_uuid", &[], Uuid, |cx, _, n| {
+        Ok(random_uuid(cx, n))
+    })
+    .volatile(),
 ];
 
 /// This family's tables.

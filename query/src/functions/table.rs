@@ -1,8 +1,8 @@
 //! The table of scalar functions: its entries' type, and the families' tables put together.
 
 use super::{
-    comparison, concat, date_arith, date_make, date_parts, encoding, float_ops, integer_ops, like,
-    math, numeric_ops, strings, system, text_case, text_parts,
+    age, comparison, concat, date_arith, date_make, date_parts, date_trunc, encoding, float_ops,
+    integer_ops, like, math, numeric_ops, strings, system, text_case, text_parts,
 };
 use crate::settings::EvalContext;
 use vireo_abi::chunk::Vector;
@@ -101,6 +101,8 @@ const FAMILIES: &[&[&[ScalarFunction]]] = &[
     encoding::TABLES,
     date_arith::TABLES,
     date_parts::TABLES,
+    date_trunc::TABLES,
+    age::TABLES,
     date_make::TABLES,
     system::TABLES,
 ];

@@ -10,7 +10,11 @@ use vireo_abi::sql_type::TypeId::Text;
 
 /// The one character that a mapping gives, or the character itself where it gives several.
 fn single(c: char, mut mapped: impl ExactSizeIterator<Item = char>) -> char {
-    if mapped.len() == 1 { mapped.next().unwrap_or(c) } else { c }
+    if mapped.len() == 1 {
+        mapped.next().unwrap_or(c)
+    } else {
+        c
+    }
 }
 
 fn push(c: char, out: &mut Vec<u8>) {
@@ -22,7 +26,9 @@ pub(super) fn write_lower(value: &str, out: &mut Vec<u8>) {
     if value.is_ascii() {
         out.extend(value.bytes().map(|b| b.to_ascii_lowercase()));
     } else {
-        value.chars().for_each(|c| push(single(c, c.to_lowercase()), out));
+        value
+            .chars()
+            .for_each(|c| push(single(c, c.to_lowercase()), out));
     }
 }
 
@@ -31,7 +37,9 @@ fn write_upper(value: &str, out: &mut Vec<u8>) {
     if value.is_ascii() {
         out.extend(value.bytes().map(|b| b.to_ascii_uppercase()));
     } else {
-        value.chars().for_each(|c| push(single(c, c.to_uppercase()), out));
+        value
+            .chars()
+            .for_each(|c| push(single(c, c.to_uppercase()), out));
     }
 }
 
@@ -39,7 +47,14 @@ fn write_upper(value: &str, out: &mut Vec<u8>) {
 fn write_initcap(value: &str, out: &mut Vec<u8>) {
     let mut is_inside = false;
     for c in value.chars() {
-        push(if is_inside { single(c, c.to_lowercase()) } else { single(c, c.to_uppercase()) }, out);
+        push(
+            if is_inside {
+                single(c, c.to_lowercase())
+            } else {
+                single(c, c.to_uppercase())
+            },
+            out,
+        );
         is_inside = c.is_alphanumeric();
     }
 }
@@ -54,7 +69,9 @@ fn mapped(v: &[Vector], rows: usize, f: fn(&str, &mut Vec<u8>)) -> SqlResult<Vec
 const CASES: &[ScalarFunction] = &[
     ScalarFunction::new("lower", &[Text], Text, |_, v, n| mapped(v, n, write_lower)),
     ScalarFunction::new("upper", &[Text], Text, |_, v, n| mapped(v, n, write_upper)),
-    ScalarFunction::new("initcap", &[Text], Text, |_, v, n| mapped(v, n, write_initcap)),
+    ScalarFunction::new("initcap", &[Text], Text, |_, v, n| {
+        mapped(v, n, write_initcap)
+    }),
 ];
 
 /// This family's tables.

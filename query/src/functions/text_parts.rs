@@ -11,7 +11,10 @@ use vireo_abi::sql_type::TypeId::{Bytea, Int4, Text};
 
 #[cold]
 fn negative_length() -> Fault {
-    SqlError::new(state::SUBSTRING_ERROR, "negative substring length not allowed")
+    SqlError::new(
+        state::SUBSTRING_ERROR,
+        "negative substring length not allowed",
+    )
 }
 
 /// The half-open range of elements that `substring(… from start for length)` takes, from 0.
@@ -58,7 +61,9 @@ fn position(whole: &[u8], part: &[u8], is_text: bool) -> i32 {
 
 fn positions(v: &[Vector], rows: usize, is_text: bool) -> SqlResult<Vector> {
     let (wholes, parts) = (bytes(&v[0]), bytes(&v[1]));
-    each_row(v, rows, |row| Ok(position(wholes.get(row), parts.get(row), is_text)))
+    each_row(v, rows, |row| {
+        Ok(position(wholes.get(row), parts.get(row), is_text))
+    })
 }
 
 /// `left` and `right`: negative counts leave that many out.
@@ -67,7 +72,11 @@ fn side(v: &[Vector], rows: usize, is_left: bool) -> SqlResult<Vector> {
     each_string(v, rows, |row, out| {
         let (string, count) = (strings.get(row), i64::from(counts[row]));
         let length = char_count(string) as i64;
-        let kept = if count >= 0 { count.min(length) } else { (length + count).max(0) };
+        let kept = if count >= 0 {
+            count.min(length)
+        } else {
+            (length + count).max(0)
+        };
         let part = if is_left {
             &string[..char_offset(string, kept as usize)]
         } else {
@@ -95,7 +104,9 @@ fn split_part(v: &[Vector], rows: usize) -> SqlResult<Vector> {
         } else {
             // Fields are split from the left also when counted from the right.
             let count = string.split(separator).count();
-            count.checked_sub(index + 1).and_then(|i| string.split(separator).nth(i))
+            count
+                .checked_sub(index + 1)
+                .and_then(|i| string.split(separator).nth(i))
         };
         out.extend_from_slice(part.unwrap_or("").as_bytes());
         Ok(())
@@ -114,7 +125,11 @@ fn overlay(v: &[Vector], rows: usize, is_text: bool) -> SqlResult<Vector> {
         let after = start.checked_add(length).ok_or_else(int4_range)?;
         let offset = |index: i32| {
             let index = index.max(0) as usize;
-            if is_text { char_offset(string, index) } else { index.min(string.len()) }
+            if is_text {
+                char_offset(string, index)
+            } else {
+                index.min(string.len())
+            }
         };
         out.extend_from_slice(&string[..offset(start - 1)]);
         out.extend_from_slice(new);
@@ -124,24 +139,56 @@ fn overlay(v: &[Vector], rows: usize, is_text: bool) -> SqlResult<Vector> {
 }
 
 const PARTS: &[ScalarFunction] = &[
-    ScalarFunction::new("substr", &[Text, Int4], Text, |_, v, n| substring(v, n, true)),
-    ScalarFunction::new("substr", &[Text, Int4, Int4], Text, |_, v, n| substring(v, n, true)),
-    ScalarFunction::new("substring", &[Text, Int4], Text, |_, v, n| substring(v, n, true)),
-    ScalarFunction::new("substring", &[Text, Int4, Int4], Text, |_, v, n| substring(v, n, true)),
-    ScalarFunction::new("substr", &[Bytea, Int4], Bytea, |_, v, n| substring(v, n, false)),
-    ScalarFunction::new("substr", &[Bytea, Int4, Int4], Bytea, |_, v, n| substring(v, n, false)),
-    ScalarFunction::new("substring", &[Bytea, Int4], Bytea, |_, v, n| substring(v, n, false)),
-    ScalarFunction::new("substring", &[Bytea, Int4, Int4], Bytea, |_, v, n| substring(v, n, false)),
-    ScalarFunction::new("position", &[Text, Text], Int4, |_, v, n| positions(v, n, true)),
-    ScalarFunction::new("position", &[Bytea, Bytea], Int4, |_, v, n| positions(v, n, false)),
-    ScalarFunction::new("strpos", &[Text, Text], Int4, |_, v, n| positions(v, n, true)),
+    ScalarFunction::new("substr", &[Text, Int4], Text, |_, v, n| {
+        substring(v, n, true)
+    }),
+    ScalarFunction::new("substr", &[Text, Int4, Int4], Text, |_, v, n| {
+        substring(v, n, true)
+    }),
+    ScalarFunction::new("substring", &[Text, Int4], Text, |_, v, n| {
+        substring(v, n, true)
+    }),
+    ScalarFunction::new("substring", &[Text, Int4, Int4], Text, |_, v, n| {
+        substring(v, n, true)
+    }),
+    ScalarFunction::new("substr", &[Bytea, Int4], Bytea, |_, v, n| {
+        substring(v, n, false)
+    }),
+    ScalarFunction::new("substr", &[Bytea, Int4, Int4], Bytea, |_, v, n| {
+        substring(v, n, false)
+    }),
+    ScalarFunction::new("substring", &[Bytea, Int4], Bytea, |_, v, n| {
+        substring(v, n, false)
+    }),
+    ScalarFunction::new("substring", &[Bytea, Int4, Int4], Bytea, |_, v, n| {
+        substring(v, n, false)
+    }),
+    ScalarFunction::new("position", &[Text, Text], Int4, |_, v, n| {
+        positions(v, n, true)
+    }),
+    ScalarFunction::new("position", &[Bytea, Bytea], Int4, |_, v, n| {
+        positions(v, n, false)
+    }),
+    ScalarFunction::new("strpos", &[Text, Text], Int4, |_, v, n| {
+        positions(v, n, true)
+    }),
     ScalarFunction::new("left", &[Text, Int4], Text, |_, v, n| side(v, n, true)),
     ScalarFunction::new("right", &[Text, Int4], Text, |_, v, n| side(v, n, false)),
-    ScalarFunction::new("split_part", &[Text, Text, Int4], Text, |_, v, n| split_part(v, n)),
-    ScalarFunction::new("overlay", &[Text, Text, Int4], Text, |_, v, n| overlay(v, n, true)),
-    ScalarFunction::new("overlay", &[Text, Text, Int4, Int4], Text, |_, v, n| overlay(v, n, true)),
-    ScalarFunction::new("overlay", &[Bytea, Bytea, Int4], Bytea, |_, v, n| overlay(v, n, false)),
-    ScalarFunction::new("overlay", &[Bytea, Bytea, Int4, Int4], Bytea, |_, v, n| overlay(v, n, false)),
+    ScalarFunction::new("split_part", &[Text, Text, Int4], Text, |_, v, n| {
+        split_part(v, n)
+    }),
+    ScalarFunction::new("overlay", &[Text, Text, Int4], Text, |_, v, n| {
+        overlay(v, n, true)
+    }),
+    ScalarFunction::new("overlay", &[Text, Text, Int4, Int4], Text, |_, v, n| {
+        overlay(v, n, true)
+    }),
+    ScalarFunction::new("overlay", &[Bytea, Bytea, Int4], Bytea, |_, v, n| {
+        overlay(v, n, false)
+    }),
+    ScalarFunction::new("overlay", &[Bytea, Bytea, Int4, Int4], Bytea, |_, v, n| {
+        overlay(v, n, false)
+    }),
 ];
 
 /// This family's tables.

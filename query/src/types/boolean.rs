@@ -8,7 +8,9 @@ use vireo_abi::message::error::SqlResult;
 pub(crate) fn parse(text: &str) -> SqlResult<bool> {
     let word = trim_spaces(text);
     let begins = |whole: &str, least: usize| {
-        word.len() >= least && word.len() <= whole.len() && whole.as_bytes()[..word.len()].eq_ignore_ascii_case(word.as_bytes())
+        word.len() >= least
+            && word.len() <= whole.len()
+            && whole.as_bytes()[..word.len()].eq_ignore_ascii_case(word.as_bytes())
     };
     if begins("true", 1) || begins("yes", 1) || begins("on", 2) || word == "1" {
         Ok(true)

@@ -9,7 +9,10 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 #[cold]
 fn invalid_escape() -> Fault {
-    SqlError::new(state::INVALID_TEXT_REPRESENTATION, "invalid input syntax for type bytea")
+    SqlError::new(
+        state::INVALID_TEXT_REPRESENTATION,
+        "invalid input syntax for type bytea",
+    )
 }
 
 /// Appends two hex digits a byte.
@@ -48,7 +51,12 @@ pub(crate) fn write_escape(bytes: &[u8], out: &mut Vec<u8>) {
         match b {
             b'\\' => out.extend_from_slice(b"\\\\"),
             0x20..=0x7e => out.push(b),
-            _ => out.extend_from_slice(&[b'\\', b'0' + (b >> 6), b'0' + (b >> 3 & 7), b'0' + (b & 7)]),
+            _ => out.extend_from_slice(&[
+                b'\\',
+                b'0' + (b >> 6),
+                b'0' + (b >> 3 & 7),
+                b'0' + (b & 7),
+            ]),
         }
     }
 }
@@ -57,7 +65,12 @@ pub(crate) fn write_escape(bytes: &[u8], out: &mut Vec<u8>) {
 pub(crate) fn parse_escape(text: &[u8], out: &mut Vec<u8>) -> SqlResult<()> {
     let mut at = 0;
     while at < text.len() {
-        match (text[at], text.get(at + 1), text.get(at + 2), text.get(at + 3)) {
+        match (
+            text[at],
+            text.get(at + 1),
+            text.get(at + 2),
+            text.get(at + 3),
+        ) {
             (b'\\', Some(b'\\'), ..) => {
                 out.push(b'\\');
                 at += 2;

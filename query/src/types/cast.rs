@@ -1,7 +1,7 @@
 //! Casts between types.
 
-use super::cast_table::is_string;
 pub use super::cast_table::find;
+use super::cast_table::is_string;
 use super::errors::Fault;
 use super::input::Reader;
 use super::output::TextFormat;
@@ -28,7 +28,11 @@ pub enum CastContext {
 fn no_such_cast(from: SqlType, to: SqlType) -> Fault {
     SqlError::new(
         state::CANNOT_COERCE,
-        format!("cannot cast type {} to {}", from.id.sql_name(), to.id.sql_name()),
+        format!(
+            "cannot cast type {} to {}",
+            from.id.sql_name(),
+            to.id.sql_name()
+        ),
     )
 }
 
@@ -36,7 +40,13 @@ fn no_such_cast(from: SqlType, to: SqlType) -> Fault {
 ///
 /// # Errors
 /// PostgreSQL's: 22003, 22001, 22P02, …; 42846 when there is no such cast.
-pub fn cast(v: &Vector, from: SqlType, to: SqlType, is_explicit: bool, cx: &EvalContext) -> SqlResult<Vector> {
+pub fn cast(
+    v: &Vector,
+    from: SqlType,
+    to: SqlType,
+    is_explicit: bool,
+    cx: &EvalContext,
+) -> SqlResult<Vector> {
     if from.id == to.id && (to.typmod < 0 || to.typmod == from.typmod) {
         return Ok(v.clone());
     }
@@ -44,7 +54,9 @@ pub fn cast(v: &Vector, from: SqlType, to: SqlType, is_explicit: bool, cx: &Eval
         return Err(no_such_cast(from, to));
     }
     if v.values.kind() != from.kind() {
-        return Err(super::errors::malformed("a cast of another type than its operand's"));
+        return Err(super::errors::malformed(
+            "a cast of another type than its operand's",
+        ));
     }
     if is_string(to.id) {
         return to_string(v, from, to, is_explicit, cx);
@@ -70,7 +82,10 @@ pub(super) fn map_strings(
         }
         out.finish();
     }
-    Ok(Vector { values: Values::Bytes(out), nulls: v.nulls.clone() })
+    Ok(Vector {
+        values: Values::Bytes(out),
+        nulls: v.nulls.clone(),
+    })
 }
 
 /// Whether the bytes are the same in both string types whatever the value.
@@ -79,12 +94,20 @@ fn is_relabelled(from: SqlType, to: SqlType) -> bool {
         matches!(ty.id, TypeId::Text | TypeId::Unknown | TypeId::Name)
             || (ty.id == TypeId::Varchar && ty.typmod < 0)
     };
-    matches!(from.id, TypeId::Text | TypeId::Varchar | TypeId::Unknown | TypeId::Name)
-        && to.id != TypeId::Name
+    matches!(
+        from.id,
+        TypeId::Text | TypeId::Varchar | TypeId::Unknown | TypeId::Name
+    ) && to.id != TypeId::Name
         && (is_plain(to) || (to.id == TypeId::Bpchar && to.typmod < 0))
 }
 
-fn to_string(v: &Vector, from: SqlType, to: SqlType, is_explicit: bool, cx: &EvalContext) -> SqlResult<Vector> {
+fn to_string(
+    v: &Vector,
+    from: SqlType,
+    to: SqlType,
+    is_explicit: bool,
+    cx: &EvalContext,
+) -> SqlResult<Vector> {
     if is_relabelled(from, to) {
         return Ok(v.clone());
     }
@@ -93,7 +116,11 @@ fn to_string(v: &Vector, from: SqlType, to: SqlType, is_explicit: bool, cx: &Eva
         let is_trimmed = from.id == TypeId::Bpchar && to.id != TypeId::Bpchar;
         return map_strings(v, |row, out| {
             let string = strings.get(row);
-            let string = if is_trimmed { trim_blanks(string) } else { string };
+            let string = if is_trimmed {
+                trim_blanks(string)
+            } else {
+                string
+            };
             write_limited(to, string, is_explicit, out)
         });
     }
@@ -106,10 +133,16 @@ fn to_string(v: &Vector, from: SqlType, to: SqlType, is_explicit: bool, cx: &Eva
             target.clear();
         }
         match &v.values {
-            Values::Bool(b) => target.extend_from_slice(if b[row] { b"true" } else { b"false" }),
+            Values::Bool(b) if to.id != TypeId::Name => {
+                target.extend_from_slice(if b[row] { b"true" } else { b"false" })
+            }
             _ => format.write(from, v, row, target),
         }
-        if is_limited { write_limited(to, &text, is_explicit, out) } else { Ok(()) }
+        if is_limited {
+            write_limited(to, &text, is_explicit, out)
+        } else {
+            Ok(())
+        }
     })
 }
 

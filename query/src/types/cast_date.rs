@@ -2,8 +2,9 @@
 
 use super::column::Column;
 use super::datetime::{
-    DATE_INFINITY, DATE_NEG_INFINITY, DAY_US, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY, Zone, is_infinite,
-    is_infinite_date, is_valid_timestamp, split_date, time_with_precision, timestamp_with_precision,
+    DATE_INFINITY, DATE_NEG_INFINITY, DAY_US, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY, Zone,
+    is_infinite, is_infinite_date, is_valid_timestamp, split_date, time_with_precision,
+    timestamp_with_precision,
 };
 use super::errors::{Fault, timestamp_range};
 use super::interval;
@@ -16,7 +17,10 @@ use vireo_abi::sql_type::{SqlType, TypeId};
 
 #[cold]
 fn date_too_far() -> Fault {
-    SqlError::new(state::DATETIME_FIELD_OVERFLOW, "date out of range for timestamp")
+    SqlError::new(
+        state::DATETIME_FIELD_OVERFLOW,
+        "date out of range for timestamp",
+    )
 }
 
 /// A date's midnight; the infinities stay.
@@ -24,7 +28,10 @@ pub(crate) fn date_to_timestamp(date: i32) -> SqlResult<i64> {
     match date {
         DATE_INFINITY => Ok(TIMESTAMP_INFINITY),
         DATE_NEG_INFINITY => Ok(TIMESTAMP_NEG_INFINITY),
-        _ => i64::from(date).checked_mul(DAY_US).filter(|t| is_valid_timestamp(*t)).ok_or_else(date_too_far),
+        _ => i64::from(date)
+            .checked_mul(DAY_US)
+            .filter(|t| is_valid_timestamp(*t))
+            .ok_or_else(date_too_far),
     }
 }
 
@@ -50,7 +57,7 @@ pub(crate) fn timestamp_to_timestamptz(timestamp: i64, zone: &Zone) -> SqlResult
     if is_infinite(timestamp) {
         return Ok(timestamp);
     }
-    zone.from_local(timestamp).ok_or_else(timestamp_range)
+    zone.local_to_utc(timestamp).ok_or_else(timestamp_range)
 }
 
 /// A moment's local timestamp in a zone.
@@ -58,11 +65,16 @@ pub(crate) fn timestamptz_to_timestamp(timestamp: i64, zone: &Zone) -> SqlResult
     if is_infinite(timestamp) {
         return Ok(timestamp);
     }
-    Some(zone.to_local(timestamp)).filter(|t| is_valid_timestamp(*t)).ok_or_else(timestamp_range)
+    Some(zone.to_local(timestamp))
+        .filter(|t| is_valid_timestamp(*t))
+        .ok_or_else(timestamp_range)
 }
 
 /// Each row that is not NULL; the flag says that the result is NULL.
-fn each<A: Column, R: Column>(v: &Vector, mut f: impl FnMut(A) -> SqlResult<Option<R>>) -> SqlResult<Vector> {
+fn each<A: Column, R: Column>(
+    v: &Vector,
+    mut f: impl FnMut(A) -> SqlResult<Option<R>>,
+) -> SqlResult<Vector> {
     let mut nulls = v.nulls.clone();
     let mut values = Vec::with_capacity(v.len());
     for (row, a) in A::of(v).iter().enumerate() {
@@ -76,7 +88,10 @@ fn each<A: Column, R: Column>(v: &Vector, mut f: impl FnMut(A) -> SqlResult<Opti
         }
         values.push(result.unwrap_or_default());
     }
-    Ok(Vector { values: R::wrap(values), nulls })
+    Ok(Vector {
+        values: R::wrap(values),
+        nulls,
+    })
 }
 
 /// The time of day of a timestamp; an infinite one has none.
@@ -85,7 +100,12 @@ fn time_of_day(timestamp: i64, typmod: i32) -> Option<i64> {
 }
 
 /// Casts a date, time or interval; none when there is no such cast.
-pub(super) fn cast(v: &Vector, from: SqlType, to: SqlType, cx: &EvalContext) -> SqlResult<Option<Vector>> {
+pub(super) fn cast(
+    v: &Vector,
+    from: SqlType,
+    to: SqlType,
+    cx: &EvalContext,
+) -> SqlResult<Option<Vector>> {
     use TypeId::{Date, Time, Timestamp, Timestamptz};
     let typmod = to.typmod;
     let zone = match (from.id, to.id) {
@@ -101,19 +121,29 @@ pub(super) fn cast(v: &Vector, from: SqlType, to: SqlType, cx: &EvalContext) -> 
         (Timestamp, Timestamptz) => each(v, |a: i64| precise(timestamp_to_timestamptz(a, &zone)?))?,
         (Timestamptz, Timestamp) => each(v, |a: i64| precise(timestamptz_to_timestamp(a, &zone)?))?,
         (Timestamp, Date) => each(v, |a: i64| Ok(Some(timestamp_to_date(a))))?,
-        (Timestamptz, Date) => {
-            each(v, |a: i64| Ok(Some(timestamp_to_date(timestamptz_to_timestamp(a, &zone)?))))?
-        }
+        (Timestamptz, Date) => each(v, |a: i64| {
+            Ok(Some(timestamp_to_date(timestamptz_to_timestamp(a, &zone)?)))
+        })?,
         (Timestamp, Time) => each(v, |a: i64| Ok(time_of_day(a, typmod)))?,
-        (Timestamptz, Time) => {
-            each(v, |a: i64| Ok(time_of_day(timestamptz_to_timestamp(a, &zone)?, typmod)))?
-        }
+        (Timestamptz, Time) => each(v, |a: i64| {
+            Ok(time_of_day(timestamptz_to_timestamp(a, &zone)?, typmod))
+        })?,
         (Time, Time) => each(v, |a: i64| Ok(Some(time_with_precision(a, typmod))))?,
         (Time, TypeId::Interval) => each(v, |a: i64| {
-            Ok(Some(interval::with_typmod(Interval { months: 0, days: 0, micros: a }, typmod)))
+            Ok(Some(interval::with_typmod(
+                Interval {
+                    months: 0,
+                    days: 0,
+                    micros: a,
+                },
+                typmod,
+            )))
         })?,
         (TypeId::Interval, Time) => each(v, |a: Interval| {
-            Ok(Some(time_with_precision(a.micros.rem_euclid(DAY_US), typmod)))
+            Ok(Some(time_with_precision(
+                a.micros.rem_euclid(DAY_US),
+                typmod,
+            )))
         })?,
         (TypeId::Interval, TypeId::Interval) => {
             each(v, |a: Interval| Ok(Some(interval::with_typmod(a, typmod))))?

@@ -2,7 +2,9 @@
 
 use super::cast::map_strings;
 use super::column::{Column, bytes};
-use super::errors::{Fault, float_overflow, float_underflow, int2_range, int4_range, int8_range, range};
+use super::errors::{
+    Fault, float_overflow, float_underflow, int2_range, int4_range, int8_range, range,
+};
 use super::numeric::{Numeric, Rounding};
 use alloc::vec::Vec;
 use vireo_abi::chunk::{Values, Vector};
@@ -10,18 +12,35 @@ use vireo_abi::message::error::{SqlError, SqlResult, state};
 use vireo_abi::sql_type::{SqlType, TypeId};
 
 fn convert<A: Column, R: Column>(v: &Vector, f: impl Fn(A) -> R) -> Vector {
-    Vector { values: R::wrap(A::of(v).iter().map(|a| f(*a)).collect()), nulls: v.nulls.clone() }
+    Vector {
+        values: R::wrap(A::of(v).iter().map(|a| f(*a)).collect()),
+        nulls: v.nulls.clone(),
+    }
 }
 
-fn convert_rows<R: Column>(v: &Vector, mut f: impl FnMut(usize) -> SqlResult<R>) -> SqlResult<Vector> {
+fn convert_rows<R: Column>(
+    v: &Vector,
+    mut f: impl FnMut(usize) -> SqlResult<R>,
+) -> SqlResult<Vector> {
     let mut values = Vec::with_capacity(v.len());
     for row in 0..v.len() {
-        values.push(if v.is_null(row) { R::default() } else { f(row)? });
+        values.push(if v.is_null(row) {
+            R::default()
+        } else {
+            f(row)?
+        });
     }
-    Ok(Vector { values: R::wrap(values), nulls: v.nulls.clone() })
+    Ok(Vector {
+        values: R::wrap(values),
+        nulls: v.nulls.clone(),
+    })
 }
 
-fn try_convert<A: Column, R: Column>(v: &Vector, f: impl Fn(A) -> Option<R>, fault: fn() -> Fault) -> SqlResult<Vector> {
+fn try_convert<A: Column, R: Column>(
+    v: &Vector,
+    f: impl Fn(A) -> Option<R>,
+    fault: fn() -> Fault,
+) -> SqlResult<Vector> {
     let values = A::of(v);
     convert_rows(v, |row| f(values[row]).ok_or_else(fault))
 }
@@ -45,24 +64,42 @@ fn wide(v: &Vector) -> Option<Vec<i64>> {
 fn float_to_int<R: TryFrom<i64>>(value: f64) -> Option<R> {
     let rounded = libm::rint(value);
     let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded);
-    if fits { R::try_from(rounded as i64).ok() } else { None }
+    if fits {
+        R::try_from(rounded as i64).ok()
+    } else {
+        None
+    }
 }
 
 #[cold]
 fn not_an_integer(what: &str, type_name: &str) -> Fault {
-    SqlError::new(state::FEATURE_NOT_SUPPORTED, alloc::format!("cannot convert {what} to {type_name}"))
+    SqlError::new(
+        state::FEATURE_NOT_SUPPORTED,
+        alloc::format!("cannot convert {what} to {type_name}"),
+    )
 }
 
-fn numeric_to_int<R: Column + TryFrom<i128>>(v: &Vector, type_name: &str, fault: fn() -> Fault) -> SqlResult<Vector> {
+fn numeric_to_int<R: Column + TryFrom<i128>>(
+    v: &Vector,
+    type_name: &str,
+    fault: fn() -> Fault,
+) -> SqlResult<Vector> {
     let encoded = bytes(v);
     convert_rows(v, |row| match Numeric::decode(encoded.get(row)) {
         Numeric::NaN => Err(not_an_integer("NaN", type_name)),
         Numeric::Infinity | Numeric::NegInfinity => Err(not_an_integer("infinity", type_name)),
-        value => value.to_i128().and_then(|n| R::try_from(n).ok()).ok_or_else(fault),
+        value => value
+            .to_i128()
+            .and_then(|n| R::try_from(n).ok())
+            .ok_or_else(fault),
     })
 }
 
-fn to_numeric(v: &Vector, typmod: i32, value: impl Fn(usize) -> SqlResult<Numeric>) -> SqlResult<Vector> {
+fn to_numeric(
+    v: &Vector,
+    typmod: i32,
+    value: impl Fn(usize) -> SqlResult<Numeric>,
+) -> SqlResult<Vector> {
     map_strings(v, |row, out| {
         value(row)?.with_typmod(typmod)?.encode(out);
         Ok(())
@@ -81,7 +118,12 @@ fn narrow(value: f64) -> SqlResult<f32> {
     Ok(result)
 }
 
-fn from_float(v: &Vector, to: SqlType, at: impl Fn(usize) -> f64, rounding: Rounding) -> SqlResult<Option<Vector>> {
+fn from_float(
+    v: &Vector,
+    to: SqlType,
+    at: impl Fn(usize) -> f64,
+    rounding: Rounding,
+) -> SqlResult<Option<Vector>> {
     Ok(Some(match to.id {
         TypeId::Int2 => convert_rows(v, |r| float_to_int::<i16>(at(r)).ok_or_else(int2_range))?,
         TypeId::Int4 => convert_rows(v, |r| float_to_int::<i32>(at(r)).ok_or_else(int4_range))?,
@@ -111,15 +153,24 @@ fn from_numeric(v: &Vector, to: SqlType) -> SqlResult<Option<Vector>> {
 }
 
 fn from_integer(v: &Vector, from: SqlType, to: SqlType) -> SqlResult<Option<Vector>> {
-    let Some(values) = wide(v) else { return Ok(None) };
-    let column = |values: Vec<i64>| Vector { values: Values::Int8(values), nulls: v.nulls.clone() };
+    let Some(values) = wide(v) else {
+        return Ok(None);
+    };
+    let column = |values: Vec<i64>| Vector {
+        values: Values::Int8(values),
+        nulls: v.nulls.clone(),
+    };
     Ok(Some(match to.id {
-        TypeId::Oid if from.id == TypeId::Int8 => {
-            try_convert(&column(values), |a: i64| u32::try_from(a).ok().map(i64::from), oid_range)?
-        }
+        TypeId::Oid if from.id == TypeId::Int8 => try_convert(
+            &column(values),
+            |a: i64| u32::try_from(a).ok().map(i64::from),
+            oid_range,
+        )?,
         TypeId::Oid => convert(&column(values), |a: i64| i64::from(a as u32)),
         // An oid above 2^31 becomes a negative integer, as its bits say.
-        TypeId::Int4 if from.id == TypeId::Oid => convert(&column(values), |a: i64| a as u32 as i32),
+        TypeId::Int4 if from.id == TypeId::Oid => {
+            convert(&column(values), |a: i64| a as u32 as i32)
+        }
         TypeId::Int2 => try_convert(&column(values), |a: i64| i16::try_from(a).ok(), int2_range)?,
         TypeId::Int4 => try_convert(&column(values), |a: i64| i32::try_from(a).ok(), int4_range)?,
         TypeId::Int8 => column(values),

@@ -6,14 +6,22 @@ use vireo_abi::sql_type::TypeId;
 
 /// Whether a type holds character strings.
 pub(crate) fn is_string(ty: TypeId) -> bool {
-    matches!(ty, TypeId::Text | TypeId::Varchar | TypeId::Bpchar | TypeId::Name | TypeId::Unknown | TypeId::Void)
+    matches!(
+        ty,
+        TypeId::Text
+            | TypeId::Varchar
+            | TypeId::Bpchar
+            | TypeId::Name
+            | TypeId::Unknown
+            | TypeId::Void
+    )
 }
 
 /// The entry of `pg_cast`.
 fn entry(from: TypeId, to: TypeId) -> Option<CastContext> {
     use TypeId::{
-        Bool, Bpchar, Date, Float4, Float8, Int2, Int4, Int8, Interval, Name, Numeric, Oid, Text, Time,
-        Timestamp, Timestamptz, Varchar,
+        Bool, Bpchar, Date, Float4, Float8, Int2, Int4, Int8, Interval, Name, Numeric, Oid, Text,
+        Time, Timestamp, Timestamptz, Varchar,
     };
     Some(match (from, to) {
         (Int2, Int4 | Int8 | Float4 | Float8 | Numeric | Oid) => Implicit,

@@ -23,7 +23,8 @@ pub(crate) fn interval_span(v: Interval) -> i128 {
 /// Order of floats: NaN equals itself and is above everything.
 #[inline]
 pub(crate) fn compare_float(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+    a.partial_cmp(&b)
+        .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 /// Compares row `i` of `a` with row `j` of `b`, neither NULL, in btree order ("C" collation).
@@ -101,7 +102,12 @@ fn fold_wide(hash: u64, value: i128) -> u64 {
 }
 
 /// Applies a fold to each row, NULLs alike.
-fn each<T: Copy>(values: &[T], nulls: Option<&[bool]>, hashes: &mut [u64], f: impl Fn(u64, T) -> u64) {
+fn each<T: Copy>(
+    values: &[T],
+    nulls: Option<&[bool]>,
+    hashes: &mut [u64],
+    f: impl Fn(u64, T) -> u64,
+) {
     match nulls {
         None => {
             for (hash, value) in hashes.iter_mut().zip(values) {
@@ -110,7 +116,11 @@ fn each<T: Copy>(values: &[T], nulls: Option<&[bool]>, hashes: &mut [u64], f: im
         }
         Some(nulls) => {
             for ((hash, value), is_null) in hashes.iter_mut().zip(values).zip(nulls) {
-                *hash = if *is_null { fold(*hash, NULL_HASH) } else { f(*hash, *value) };
+                *hash = if *is_null {
+                    fold(*hash, NULL_HASH)
+                } else {
+                    f(*hash, *value)
+                };
             }
         }
     }
@@ -143,9 +153,13 @@ pub fn hash(ty: TypeId, v: &Vector, hashes: &mut [u64]) {
         Values::Float4(x) => each(x, nulls, hashes, |h, x| fold_float(h, f64::from(x))),
         Values::Float8(x) => each(x, nulls, hashes, fold_float),
         Values::Interval(_) => {
-            each(Interval::of(v), nulls, hashes, |h, x| fold_wide(h, interval_span(x)));
+            each(Interval::of(v), nulls, hashes, |h, x| {
+                fold_wide(h, interval_span(x))
+            });
         }
-        Values::Uuid(x) => each(x, nulls, hashes, |h, x| fold_wide(h, i128::from_le_bytes(x))),
+        Values::Uuid(x) => each(x, nulls, hashes, |h, x| {
+            fold_wide(h, i128::from_le_bytes(x))
+        }),
         Values::Bytes(_) => hash_bytes(ty, v, hashes),
     }
 }

@@ -102,7 +102,10 @@ pub(crate) fn malformed(what: &str) -> Fault {
 pub(crate) fn not_utf8(bytes: &[u8]) -> Fault {
     let (at, len) = match core::str::from_utf8(bytes) {
         Ok(_) => (0, 1),
-        Err(e) => (e.valid_up_to(), e.error_len().unwrap_or(bytes.len() - e.valid_up_to())),
+        Err(e) => (
+            e.valid_up_to(),
+            e.error_len().unwrap_or(bytes.len() - e.valid_up_to()),
+        ),
     };
     let mut message = alloc::string::String::from("invalid byte sequence for encoding \"UTF8\":");
     for b in bytes.iter().skip(at).take(len.clamp(1, 4)) {

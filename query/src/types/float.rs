@@ -21,7 +21,12 @@ fn out_of_range(type_name: &str, text: &str) -> Fault {
 /// A number as strtod takes it from the start of `text`: its length; 0 when there is none.
 fn number_length(text: &[u8]) -> usize {
     let mut at = usize::from(matches!(text.first(), Some(b'+' | b'-')));
-    let digits = |from: usize| text[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let digits = |from: usize| {
+        text[from..]
+            .iter()
+            .take_while(|b| b.is_ascii_digit())
+            .count()
+    };
     let whole = digits(at);
     at += whole;
     let mut fraction = 0;
@@ -36,7 +41,9 @@ fn number_length(text: &[u8]) -> usize {
     }
     if matches!(text.get(at), Some(b'e' | b'E')) {
         let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
-        let exponent = text.get(at + 1 + sign..).map_or(0, |_| digits(at + 1 + sign));
+        let exponent = text
+            .get(at + 1 + sign..)
+            .map_or(0, |_| digits(at + 1 + sign));
         if exponent > 0 {
             at += 1 + sign + exponent;
         }
@@ -102,7 +109,11 @@ struct Digits {
 /// Takes apart what ryu prints ("1.5", "1e16", "1.25e-7", "0.001").
 fn digits_of(text: &str) -> Digits {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-    let mut d = Digits { digits: [0; 32], count: 0, exponent: exponent.parse().unwrap_or(0) };
+    let mut d = Digits {
+        digits: [0; 32],
+        count: 0,
+        exponent: exponent.parse().unwrap_or(0),
+    };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let mut is_leading = true;
     if whole == "0" {
@@ -166,9 +177,17 @@ fn write_special(value: f64, out: &mut Vec<u8>) -> bool {
     if value.is_nan() {
         out.extend_from_slice(b"NaN");
     } else if value.is_infinite() {
-        out.extend_from_slice(if value > 0.0 { b"Infinity" } else { b"-Infinity" });
+        out.extend_from_slice(if value > 0.0 {
+            b"Infinity"
+        } else {
+            b"-Infinity"
+        });
     } else if value == 0.0 {
-        out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
+        out.extend_from_slice(if value.is_sign_negative() {
+            b"-0"
+        } else {
+            b"0"
+        });
     } else {
         return false;
     }
@@ -184,7 +203,10 @@ struct Buffer {
 impl Write for Buffer {
     fn write_str(&mut self, s: &str) -> core::fmt::Result {
         let end = self.length + s.len();
-        self.bytes.get_mut(self.length..end).ok_or(core::fmt::Error)?.copy_from_slice(s.as_bytes());
+        self.bytes
+            .get_mut(self.length..end)
+            .ok_or(core::fmt::Error)?
+            .copy_from_slice(s.as_bytes());
         self.length = end;
         Ok(())
     }
@@ -199,9 +221,17 @@ pub(crate) fn write_general(value: f64, precision: i32, out: &mut Vec<u8>) {
         out.push(b'-');
     }
     let precision = precision.clamp(1, 20);
-    let mut buffer = Buffer { bytes: [0; 64], length: 0 };
+    let mut buffer = Buffer {
+        bytes: [0; 64],
+        length: 0,
+    };
     // Cannot fail: 20 digits, a point and an exponent fit.
-    let _ = write!(buffer, "{:.*e}", (precision - 1) as usize, libm::fabs(value));
+    let _ = write!(
+        buffer,
+        "{:.*e}",
+        (precision - 1) as usize,
+        libm::fabs(value)
+    );
     let text = core::str::from_utf8(&buffer.bytes[..buffer.length]).unwrap_or("0");
     lay_out(&digits_of(text), precision, out);
 }
@@ -217,7 +247,11 @@ pub(crate) fn write_float8(value: f64, extra_digits: i8, out: &mut Vec<u8>) {
     if value < 0.0 {
         out.push(b'-');
     }
-    lay_out(&digits_of(ryu::Buffer::new().format_finite(libm::fabs(value))), 15, out);
+    lay_out(
+        &digits_of(ryu::Buffer::new().format_finite(libm::fabs(value))),
+        15,
+        out,
+    );
 }
 
 /// Writes a `real`.
@@ -231,7 +265,11 @@ pub(crate) fn write_float4(value: f32, extra_digits: i8, out: &mut Vec<u8>) {
     if value < 0.0 {
         out.push(b'-');
     }
-    lay_out(&digits_of(ryu::Buffer::new().format_finite(libm::fabsf(value))), 6, out);
+    lay_out(
+        &digits_of(ryu::Buffer::new().format_finite(libm::fabsf(value))),
+        6,
+        out,
+    );
 }
 
 #[cfg(test)]

@@ -76,25 +76,48 @@ impl<'a> Reader<'a> {
             TypeId::Float8 => f64::of_mut(into).push(float::parse_float8(text)?),
             TypeId::Uuid => <[u8; 16]>::of_mut(into).push(uuid::parse(text)?),
             TypeId::Interval => {
-                Interval::of_mut(into).push(interval::parse(text, ty.typmod, cx.format.interval_style)?);
+                Interval::of_mut(into).push(interval::parse(
+                    text,
+                    ty.typmod,
+                    cx.format.interval_style,
+                )?);
             }
             TypeId::Date => i32::of_mut(into).push(datetime::parse_date(text, cx, self.zone())?),
-            TypeId::Time => i64::of_mut(into).push(datetime::parse_time(text, ty.typmod, cx, self.zone())?),
+            TypeId::Time => {
+                i64::of_mut(into).push(datetime::parse_time(text, ty.typmod, cx, self.zone())?)
+            }
             TypeId::Timestamp => {
-                i64::of_mut(into).push(datetime::parse_timestamp(text, ty.typmod, cx, self.zone())?);
+                i64::of_mut(into).push(datetime::parse_timestamp(
+                    text,
+                    ty.typmod,
+                    cx,
+                    self.zone(),
+                )?);
             }
             TypeId::Timestamptz => {
-                i64::of_mut(into).push(datetime::parse_timestamptz(text, ty.typmod, cx, self.zone())?);
+                i64::of_mut(into).push(datetime::parse_timestamptz(
+                    text,
+                    ty.typmod,
+                    cx,
+                    self.zone(),
+                )?);
             }
-            TypeId::Numeric | TypeId::Bytea | TypeId::Text | TypeId::Varchar | TypeId::Bpchar
-            | TypeId::Name | TypeId::Unknown | TypeId::Void => push_bytes(ty, text, bytes_mut(into))?,
+            TypeId::Numeric
+            | TypeId::Bytea
+            | TypeId::Text
+            | TypeId::Varchar
+            | TypeId::Bpchar
+            | TypeId::Name
+            | TypeId::Unknown
+            | TypeId::Void => push_bytes(ty, text, bytes_mut(into))?,
         }
         Ok(())
     }
 
     fn zone(&mut self) -> &Zone {
         let cx = self.cx;
-        self.zone.get_or_insert_with(|| Zone::of_session(&cx.format.time_zone))
+        self.zone
+            .get_or_insert_with(|| Zone::of_session(&cx.format.time_zone))
     }
 }
 
@@ -125,9 +148,16 @@ fn push_bytes(ty: SqlType, text: &str, into: &mut BytesColumn) -> SqlResult<()> 
 /// The bytes as an array, or PostgreSQL's error for a value of another length.
 fn array<const N: usize>(bytes: &[u8]) -> SqlResult<[u8; N]> {
     bytes.try_into().map_err(|_| {
-        let message =
-            if bytes.len() < N { "insufficient data left in message" } else { "incorrect binary data format" };
-        let sqlstate = if bytes.len() < N { state::PROTOCOL_VIOLATION } else { state::INVALID_BINARY_REPRESENTATION };
+        let message = if bytes.len() < N {
+            "insufficient data left in message"
+        } else {
+            "incorrect binary data format"
+        };
+        let sqlstate = if bytes.len() < N {
+            state::PROTOCOL_VIOLATION
+        } else {
+            state::INVALID_BINARY_REPRESENTATION
+        };
         SqlError::new(sqlstate, message)
     })
 }
@@ -151,19 +181,32 @@ pub fn parse_binary(ty: SqlType, bytes: &[u8]) -> SqlResult<Datum> {
             let micros = i64::from_be_bytes(array(&raw[..8])?);
             let days = i32::from_be_bytes(array(&raw[8..12])?);
             let months = i32::from_be_bytes(array(&raw[12..])?);
-            Datum::Interval(interval::with_typmod(Interval { months, days, micros }, ty.typmod))
+            Datum::Interval(interval::with_typmod(
+                Interval {
+                    months,
+                    days,
+                    micros,
+                },
+                ty.typmod,
+            ))
         }
         TypeId::Date => {
             let date = i32::from_be_bytes(array(bytes)?);
             if !datetime::is_infinite_date(date) && !datetime::is_valid_date(date) {
-                return Err(SqlError::new(state::DATETIME_FIELD_OVERFLOW, "date out of range"));
+                return Err(SqlError::new(
+                    state::DATETIME_FIELD_OVERFLOW,
+                    "date out of range",
+                ));
             }
             Datum::Int4(date)
         }
         TypeId::Time => {
             let time = i64::from_be_bytes(array(bytes)?);
             if !(0..=datetime::DAY_US).contains(&time) {
-                return Err(SqlError::new(state::DATETIME_FIELD_OVERFLOW, "time out of range"));
+                return Err(SqlError::new(
+                    state::DATETIME_FIELD_OVERFLOW,
+                    "time out of range",
+                ));
             }
             Datum::Int8(datetime::time_with_precision(time, ty.typmod))
         }
@@ -174,9 +217,18 @@ pub fn parse_binary(ty: SqlType, bytes: &[u8]) -> SqlResult<Datum> {
             }
             Datum::Int8(datetime::timestamp_with_precision(timestamp, ty.typmod)?)
         }
-        TypeId::Numeric => Datum::Bytes(Numeric::parse_binary(bytes)?.with_typmod(ty.typmod)?.to_bytes()),
+        TypeId::Numeric => Datum::Bytes(
+            Numeric::parse_binary(bytes)?
+                .with_typmod(ty.typmod)?
+                .to_bytes(),
+        ),
         TypeId::Bytea => Datum::Bytes(bytes.to_vec()),
-        TypeId::Text | TypeId::Varchar | TypeId::Bpchar | TypeId::Name | TypeId::Unknown | TypeId::Void => {
+        TypeId::Text
+        | TypeId::Varchar
+        | TypeId::Bpchar
+        | TypeId::Name
+        | TypeId::Unknown
+        | TypeId::Void => {
             if core::str::from_utf8(bytes).is_err() {
                 return Err(not_utf8(bytes));
             }

@@ -38,7 +38,11 @@ fn parse(text: &str, min: i64, max: i64) -> Result<i64, Wrong> {
     };
     let first = at;
     let mut value: i64 = 0; // negative: the range is wider on that side
-    while let Some(digit) = bytes.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
+    while let Some(digit) = bytes
+        .get(at)
+        .map(|b| b.wrapping_sub(b'0'))
+        .filter(|d| *d <= 9)
+    {
         value = value
             .checked_mul(10)
             .and_then(|v| v.checked_sub(i64::from(digit)))
@@ -52,7 +56,10 @@ fn parse(text: &str, min: i64, max: i64) -> Result<i64, Wrong> {
     if is_negative {
         return Ok(value);
     }
-    value.checked_neg().filter(|v| *v <= max).ok_or(Wrong::Range)
+    value
+        .checked_neg()
+        .filter(|v| *v <= max)
+        .ok_or(Wrong::Range)
 }
 
 fn describe(wrong: Wrong, type_name: &str, text: &str) -> Fault {

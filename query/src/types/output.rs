@@ -30,7 +30,10 @@ pub struct TextFormat<'a> {
 impl<'a> TextFormat<'a> {
     /// Resolves the settings' time zone.
     pub fn new(settings: &'a FormatSettings) -> Self {
-        TextFormat { settings, zone: Zone::of_session(&settings.time_zone) }
+        TextFormat {
+            settings,
+            zone: Zone::of_session(&settings.time_zone),
+        }
     }
 
     /// Writes row `row` of `v`, which is not NULL.
@@ -74,7 +77,9 @@ pub fn write_binary(ty: SqlType, v: &Vector, row: usize, out: &mut Vec<u8>) {
         Values::Bool(x) => out.push(u8::from(x[row])),
         Values::Int2(x) => out.extend_from_slice(&x[row].to_be_bytes()),
         Values::Int4(x) => out.extend_from_slice(&x[row].to_be_bytes()),
-        Values::Int8(x) if ty.id == TypeId::Oid => out.extend_from_slice(&(x[row] as u32).to_be_bytes()),
+        Values::Int8(x) if ty.id == TypeId::Oid => {
+            out.extend_from_slice(&(x[row] as u32).to_be_bytes())
+        }
         Values::Int8(x) => out.extend_from_slice(&x[row].to_be_bytes()),
         Values::Float4(x) => out.extend_from_slice(&x[row].to_be_bytes()),
         Values::Float8(x) => out.extend_from_slice(&x[row].to_be_bytes()),

@@ -44,12 +44,21 @@ pub(crate) fn trim_blanks(text: &[u8]) -> &[u8] {
 fn too_long(ty: SqlType) -> Fault {
     SqlError::new(
         state::STRING_DATA_RIGHT_TRUNCATION,
-        format!("value too long for type {}({})", ty.id.sql_name(), ty.typmod - 4),
+        format!(
+            "value too long for type {}({})",
+            ty.id.sql_name(),
+            ty.typmod - 4
+        ),
     )
 }
 
 /// Appends `text` as a value of a string type, its typmod enforced.
-pub(crate) fn write_limited(ty: SqlType, text: &[u8], is_explicit: bool, out: &mut Vec<u8>) -> SqlResult<()> {
+pub(crate) fn write_limited(
+    ty: SqlType,
+    text: &[u8],
+    is_explicit: bool,
+    out: &mut Vec<u8>,
+) -> SqlResult<()> {
     match ty.id {
         TypeId::Name => {
             let mut end = text.len().min(NAME_BYTES_MAX);

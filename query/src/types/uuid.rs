@@ -17,7 +17,9 @@ fn parse_bytes(text: &[u8]) -> Option<[u8; 16]> {
     };
     let mut uuid = [0; 16];
     for (i, byte) in uuid.iter_mut().enumerate() {
-        let [high, low, tail @ ..] = rest else { return None };
+        let [high, low, tail @ ..] = rest else {
+            return None;
+        };
         let digit = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
         *byte = digit(*high)? << 4 | digit(*low)?;
         rest = tail;

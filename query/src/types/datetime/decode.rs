@@ -37,6 +37,8 @@ pub(super) enum NamedZone {
     None,
     Fixed(i32),
     Rules(Zone),
+    /// A zone whose abbreviation changed its meaning in time.
+    Abbreviation(Zone, &'static str),
 }
 
 /// The state while reading.
@@ -58,7 +60,11 @@ impl<'a> State<'a> {
     pub(super) fn new(surroundings: &'a Surroundings<'a>) -> State<'a> {
         State {
             surroundings,
-            decoder: Decoder { parts: Parts::default(), order: surroundings.order, has_two_digits: false },
+            decoder: Decoder {
+                parts: Parts::default(),
+                order: surroundings.order,
+                has_two_digits: false,
+            },
             known: 0,
             prefix: None,
             has_text_month: false,
@@ -92,7 +98,9 @@ impl<'a> State<'a> {
 
     /// A zone by name, or the error that names it.
     pub(super) fn zone_by_name(name: &str) -> Result<NamedZone, FieldError> {
-        Zone::find(name).map(NamedZone::Rules).ok_or_else(|| FieldError::UnknownZone(name.to_string()))
+        Zone::find(name)
+            .map(NamedZone::Rules)
+            .ok_or_else(|| FieldError::UnknownZone(name.to_string()))
     }
 
     fn date_field(&mut self, text: &str) -> Result<Mask, FieldError> {
@@ -115,7 +123,9 @@ impl<'a> State<'a> {
             self.named_zone = Self::zone_by_name(text)?;
             return Ok(fields::TZ);
         }
-        if self.prefix.take().is_some_and(|p| p != Unit::Time) || self.known & fields::TIME == fields::TIME {
+        if self.prefix.take().is_some_and(|p| p != Unit::Time)
+            || self.known & fields::TIME == fields::TIME
+        {
             return Err(FieldError::BadFormat);
         }
         let at = text.find('-').ok_or(FieldError::BadFormat)?;
@@ -206,20 +216,28 @@ impl<'a> State<'a> {
     }
 
     /// A word. None: it says nothing.
-    pub(super) fn word(&mut self, text: &str, next: Option<FieldKind>) -> Result<Option<Mask>, FieldError> {
+    pub(super) fn word(
+        &mut self,
+        text: &str,
+        next: Option<FieldKind>,
+    ) -> Result<Option<Mask>, FieldError> {
         match abbreviations::find(text) {
             Some(Abbreviation::Fixed(offset)) => {
                 self.named_zone = NamedZone::Fixed(offset);
                 return Ok(Some(fields::TZ));
             }
-            Some(Abbreviation::Zone(name)) => {
-                self.named_zone = Self::zone_by_name(name)?;
+            Some(Abbreviation::Zone { name, zone }) => {
+                let zone =
+                    Zone::find(zone).ok_or_else(|| FieldError::UnknownZone(zone.to_string()))?;
+                self.named_zone = NamedZone::Abbreviation(zone, name);
                 return Ok(Some(fields::TZ));
             }
             None => {}
         }
         let Some(token) = date_token(text) else {
-            self.named_zone = Zone::find(text).map(NamedZone::Rules).ok_or(FieldError::BadFormat)?;
+            self.named_zone = Zone::find(text)
+                .map(NamedZone::Rules)
+                .ok_or(FieldError::BadFormat)?;
             return Ok(Some(fields::TZ));
         };
         const ALL: Mask = fields::DATE | fields::TIME | fields::TZ;
@@ -232,7 +250,8 @@ impl<'a> State<'a> {
                 ALL
             }
             Token::Today | Token::Tomorrow | Token::Yesterday => {
-                let shift = i32::from(token == Token::Tomorrow) - i32::from(token == Token::Yesterday);
+                let shift =
+                    i32::from(token == Token::Tomorrow) - i32::from(token == Token::Yesterday);
                 let day = self.today() + shift;
                 self.set_date(day);
                 fields::DATE
@@ -282,7 +301,10 @@ impl<'a> State<'a> {
                 0
             }
             Token::IsoTime => {
-                let is_time = matches!(next, Some(FieldKind::Number | FieldKind::Time | FieldKind::Date));
+                let is_time = matches!(
+                    next,
+                    Some(FieldKind::Number | FieldKind::Time | FieldKind::Date)
+                );
                 if self.known & fields::DATE != fields::DATE || !is_time {
                     return Err(FieldError::BadFormat);
                 }
@@ -297,7 +319,11 @@ impl<'a> State<'a> {
             return Err(FieldError::BadFormat);
         }
         let mask = self.decoder.time(text)?;
-        if overflows_day(&self.decoder.parts) { Err(FieldError::Overflow) } else { Ok(mask) }
+        if overflows_day(&self.decoder.parts) {
+            Err(FieldError::Overflow)
+        } else {
+            Ok(mask)
+        }
     }
 
     /// `ValidateDate`
@@ -322,6 +348,9 @@ impl<'a> State<'a> {
             }
         }
         if known & fields::DOY != 0 {
+            if !super::is_valid_julian(parts.year, 1) {
+                return Err(FieldError::Overflow);
+            }
             let day = julian(parts.year, 1, 1) + parts.day_of_year - 1;
             (parts.year, parts.month, parts.day) = from_julian(day);
         }
@@ -331,7 +360,9 @@ impl<'a> State<'a> {
         if known & fields::DAY != 0 && !(1..=31).contains(&parts.day) {
             return Err(FieldError::MonthDayOverflow);
         }
-        if known & fields::DATE == fields::DATE && parts.day > days_in_month(parts.year, parts.month) {
+        if known & fields::DATE == fields::DATE
+            && parts.day > days_in_month(parts.year, parts.month)
+        {
             return Err(FieldError::Overflow);
         }
         Ok(())
@@ -382,11 +413,11 @@ pub(crate) fn decode(lexed: &Lexed, surroundings: &Surroundings<'_>) -> Result<M
         };
         state.add(mask)?;
     }
-    state.validate_date()?;
-    state.apply_meridian()?;
     if let Some(special) = state.special {
         return Ok(special);
     }
+    state.validate_date()?;
+    state.apply_meridian()?;
     if state.known & fields::DATE != fields::DATE {
         return Err(FieldError::BadFormat);
     }
@@ -395,6 +426,7 @@ pub(crate) fn decode(lexed: &Lexed, surroundings: &Surroundings<'_>) -> Result<M
         NamedZone::Fixed(offset) => *offset + state.shift,
         _ if state.known & fields::DTZMOD != 0 => return Err(FieldError::BadFormat),
         NamedZone::Rules(zone) => zone.offset_of_local(&parts),
+        NamedZone::Abbreviation(zone, name) => zone.offset_of_abbreviation(name, &parts),
         NamedZone::None => surroundings.zone.offset_of_local(&parts),
     };
     Ok(Moment::At { parts, offset })

@@ -8,7 +8,10 @@ use crate::settings::DateOrder;
 /// C's strtoint: the number at the start of `text` and what follows it.
 pub(crate) fn leading_int(text: &str) -> Result<(i32, &str), FieldError> {
     let sign = usize::from(matches!(text.as_bytes().first(), Some(b'+' | b'-')));
-    let digits = text.as_bytes()[sign..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let digits = text.as_bytes()[sign..]
+        .iter()
+        .take_while(|b| b.is_ascii_digit())
+        .count();
     if digits == 0 {
         return Ok((0, text));
     }
@@ -40,7 +43,13 @@ pub(crate) fn decode_zone(text: &str) -> Result<i32, FieldError> {
         Some(b'-') => true,
         _ => return Err(FieldError::BadFormat),
     };
-    let range = |e| if e == FieldError::Overflow { FieldError::ZoneOverflow } else { e };
+    let range = |e| {
+        if e == FieldError::Overflow {
+            FieldError::ZoneOverflow
+        } else {
+            e
+        }
+    };
     let (mut hour, mut rest) = leading_int(&text[1..]).map_err(range)?;
     let (mut minute, mut second) = (0, 0);
     if let Some(tail) = rest.strip_prefix(':') {
@@ -95,7 +104,11 @@ impl Decoder {
             && (0..60).contains(&parts.minute)
             && (0..=60).contains(&parts.second)
             && (0..=SECOND_US as i32).contains(&parts.fsec);
-        if is_valid { Ok(fields::TIME) } else { Err(FieldError::Overflow) }
+        if is_valid {
+            Ok(fields::TIME)
+        } else {
+            Err(FieldError::Overflow)
+        }
     }
 
     /// `DecodeDate`: a date whose parts are separated by punctuation.
@@ -139,7 +152,12 @@ impl Decoder {
     }
 
     /// `DecodeNumber`: what a bare number means where these fields are known.
-    pub(crate) fn number(&mut self, text: &str, has_text_month: bool, known: Mask) -> Result<Mask, FieldError> {
+    pub(crate) fn number(
+        &mut self,
+        text: &str,
+        has_text_month: bool,
+        known: Mask,
+    ) -> Result<Mask, FieldError> {
         let (value, rest) = leading_int(text)?;
         let used = text.len() - rest.len();
         if used == 0 {
@@ -216,7 +234,11 @@ impl Decoder {
         if known & fields::TIME != fields::TIME && matches!(digits.len(), 4 | 6) {
             self.parts.hour = int_at(&digits[..2]);
             self.parts.minute = int_at(&digits[2..4]);
-            self.parts.second = if digits.len() == 6 { int_at(&digits[4..]) } else { 0 };
+            self.parts.second = if digits.len() == 6 {
+                int_at(&digits[4..])
+            } else {
+                0
+            };
             return Ok(fields::TIME);
         }
         Err(FieldError::BadFormat)
@@ -237,7 +259,11 @@ fn split_date_fields(text: &str, spans: &mut [(usize, usize); 25]) -> Result<usi
         let start = at;
         let is_digit = bytes[at].is_ascii_digit();
         while at < bytes.len()
-            && (if is_digit { bytes[at].is_ascii_digit() } else { bytes[at].is_ascii_alphabetic() })
+            && (if is_digit {
+                bytes[at].is_ascii_digit()
+            } else {
+                bytes[at].is_ascii_alphabetic()
+            })
         {
             at += 1;
         }

@@ -9,8 +9,9 @@ use crate::settings::{DateOrder, DateStyle, FormatSettings};
 use alloc::vec::Vec;
 
 const DAYS: [&[u8]; 7] = [b"Sun", b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat"];
-const MONTHS: [&[u8]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+const MONTHS: [&[u8]; 12] = [
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+];
 
 /// Writes a number with at least `width` digits.
 pub(crate) fn write_padded(value: u32, width: usize, out: &mut Vec<u8>) {
@@ -60,7 +61,11 @@ fn write_clock(parts: &Parts, out: &mut Vec<u8>) {
 
 /// The year as it is shown: 1 BC is year 0.
 fn shown_year(parts: &Parts) -> u32 {
-    (if parts.year > 0 { parts.year } else { 1 - parts.year }) as u32
+    (if parts.year > 0 {
+        parts.year
+    } else {
+        1 - parts.year
+    }) as u32
 }
 
 /// Writes the year, month and day of a style, the era apart.
@@ -79,7 +84,11 @@ fn write_ymd(parts: &Parts, style: DateStyle, order: DateOrder, out: &mut Vec<u8
         DateStyle::Postgres => b'-',
     };
     let is_day_first = style == DateStyle::German || order == DateOrder::Dmy;
-    let (first, second) = if is_day_first { (day, month) } else { (month, day) };
+    let (first, second) = if is_day_first {
+        (day, month)
+    } else {
+        (month, day)
+    };
     write_padded(first, 2, out);
     out.push(separator);
     write_padded(second, 2, out);
@@ -88,7 +97,11 @@ fn write_ymd(parts: &Parts, style: DateStyle, order: DateOrder, out: &mut Vec<u8
 }
 
 fn write_infinity(is_positive: bool, out: &mut Vec<u8>) {
-    out.extend_from_slice(if is_positive { b"infinity" } else { b"-infinity" });
+    out.extend_from_slice(if is_positive {
+        b"infinity"
+    } else {
+        b"-infinity"
+    });
 }
 
 fn write_era(parts: &Parts, out: &mut Vec<u8>) {
@@ -103,12 +116,7 @@ pub(crate) fn write_date(date: i32, f: &FormatSettings, out: &mut Vec<u8>) {
         return write_infinity(date == DATE_INFINITY, out);
     }
     let parts = split_date(date);
-    let is_ymd = f.date_order == DateOrder::Ymd;
-    match f.date_style {
-        // With YMD order the traditional style shows dates as ISO does.
-        DateStyle::Postgres if is_ymd => write_ymd(&parts, DateStyle::Iso, f.date_order, out),
-        style => write_ymd(&parts, style, f.date_order, out),
-    }
+    write_ymd(&parts, f.date_style, f.date_order, out);
     write_era(&parts, out);
 }
 
@@ -128,7 +136,12 @@ pub(crate) fn write_timestamp(timestamp: i64, f: &FormatSettings, out: &mut Vec<
 }
 
 /// Writes a `timestamptz`.
-pub(crate) fn write_timestamptz(timestamp: i64, f: &FormatSettings, zone: &Zone, out: &mut Vec<u8>) {
+pub(crate) fn write_timestamptz(
+    timestamp: i64,
+    f: &FormatSettings,
+    zone: &Zone,
+    out: &mut Vec<u8>,
+) {
     if is_infinite(timestamp) {
         return write_infinity(timestamp == TIMESTAMP_INFINITY, out);
     }
@@ -138,7 +151,9 @@ pub(crate) fn write_timestamptz(timestamp: i64, f: &FormatSettings, zone: &Zone,
 
 /// Writes a zone's abbreviation, or its offset where it has none.
 fn write_zone(zone: Option<(&Zone, i64, i32)>, out: &mut Vec<u8>) {
-    let Some((zone, timestamp, offset)) = zone else { return };
+    let Some((zone, timestamp, offset)) = zone else {
+        return;
+    };
     out.push(b' ');
     let start = out.len();
     zone.write_abbreviation(timestamp, out);
@@ -147,7 +162,12 @@ fn write_zone(zone: Option<(&Zone, i64, i32)>, out: &mut Vec<u8>) {
     }
 }
 
-fn write_moment(parts: &Parts, f: &FormatSettings, zone: Option<(&Zone, i64, i32)>, out: &mut Vec<u8>) {
+fn write_moment(
+    parts: &Parts,
+    f: &FormatSettings,
+    zone: Option<(&Zone, i64, i32)>,
+    out: &mut Vec<u8>,
+) {
     match f.date_style {
         DateStyle::Iso => {
             write_ymd(parts, DateStyle::Iso, f.date_order, out);

@@ -20,10 +20,6 @@ pub(crate) const MICROSECOND: Mask = 1 << 14;
 pub(crate) const DOY: Mask = 1 << 15;
 pub(crate) const DOW: Mask = 1 << 16;
 pub(crate) const ADBC: Mask = 1 << 18;
-pub(crate) const WEEK: Mask = 1 << 24;
-pub(crate) const DECADE: Mask = 1 << 25;
-pub(crate) const CENTURY: Mask = 1 << 26;
-pub(crate) const MILLENNIUM: Mask = 1 << 27;
 pub(crate) const DTZMOD: Mask = 1 << 28;
 pub(crate) const ALL_SECONDS: Mask = SECOND | MILLISECOND | MICROSECOND;
 pub(crate) const DATE: Mask = YEAR | MONTH | DAY;
@@ -63,12 +59,14 @@ pub(crate) fn field_error(error: FieldError, type_name: &str, text: &str) -> Fau
             format!("date/time field value out of range: \"{text}\""),
         )
         .with_hint("Perhaps you need a different \"datestyle\" setting."),
-        FieldError::IntervalOverflow => {
-            SqlError::new(b"22015", format!("interval field value out of range: \"{text}\""))
-        }
-        FieldError::ZoneOverflow => {
-            SqlError::new(b"22009", format!("time zone displacement out of range: \"{text}\""))
-        }
+        FieldError::IntervalOverflow => SqlError::new(
+            b"22015",
+            format!("interval field value out of range: \"{text}\""),
+        ),
+        FieldError::ZoneOverflow => SqlError::new(
+            b"22009",
+            format!("time zone displacement out of range: \"{text}\""),
+        ),
         FieldError::UnknownZone(name) => SqlError::new(
             state::INVALID_PARAMETER_VALUE,
             format!("time zone \"{name}\" not recognized"),

@@ -59,7 +59,10 @@ impl Lexed {
     pub(crate) fn field(&self, index: usize) -> Field<'_> {
         let span = self.spans[index];
         let text = core::str::from_utf8(&self.text[span.start..span.end]).unwrap_or("");
-        Field { kind: span.kind, text }
+        Field {
+            kind: span.kind,
+            text,
+        }
     }
 
     /// The kind of field `index`, if there is one.
@@ -68,7 +71,10 @@ impl Lexed {
     }
 
     fn push(&mut self, byte: u8) -> Result<(), FieldError> {
-        *self.text.get_mut(self.length).ok_or(FieldError::BadFormat)? = byte.to_ascii_lowercase();
+        *self
+            .text
+            .get_mut(self.length)
+            .ok_or(FieldError::BadFormat)? = byte.to_ascii_lowercase();
         self.length += 1;
         Ok(())
     }
@@ -90,7 +96,11 @@ impl Cursor<'_> {
     }
 
     /// Copies bytes while they are wanted.
-    fn copy_while(&mut self, out: &mut Lexed, is_wanted: impl Fn(u8) -> bool) -> Result<(), FieldError> {
+    fn copy_while(
+        &mut self,
+        out: &mut Lexed,
+        is_wanted: impl Fn(u8) -> bool,
+    ) -> Result<(), FieldError> {
         while let Some(b) = self.peek().filter(|b| is_wanted(*b)) {
             out.push(b)?;
             self.at += 1;
@@ -112,10 +122,21 @@ pub(crate) fn lex(text: &str) -> Result<Lexed, FieldError> {
     if text.len() > TEXT_MAX {
         return Err(FieldError::BadFormat);
     }
-    let empty = Span { kind: FieldKind::Number, start: 0, end: 0 };
-    let mut out =
-        Lexed { text: [0; TEXT_MAX + FIELDS_MAX], length: 0, spans: [empty; FIELDS_MAX], count: 0 };
-    let mut cursor = Cursor { bytes: text.as_bytes(), at: 0 };
+    let empty = Span {
+        kind: FieldKind::Number,
+        start: 0,
+        end: 0,
+    };
+    let mut out = Lexed {
+        text: [0; TEXT_MAX + FIELDS_MAX],
+        length: 0,
+        spans: [empty; FIELDS_MAX],
+        count: 0,
+    };
+    let mut cursor = Cursor {
+        bytes: text.as_bytes(),
+        at: 0,
+    };
     while let Some(b) = cursor.peek() {
         if is_space(b) {
             cursor.at += 1;
@@ -137,7 +158,11 @@ pub(crate) fn lex(text: &str) -> Result<Lexed, FieldError> {
             }
             _ => return Err(FieldError::BadFormat),
         };
-        *out.spans.get_mut(out.count).ok_or(FieldError::BadFormat)? = Span { kind, start, end: out.length };
+        *out.spans.get_mut(out.count).ok_or(FieldError::BadFormat)? = Span {
+            kind,
+            start,
+            end: out.length,
+        };
         out.count += 1;
     }
     Ok(out)
@@ -161,13 +186,21 @@ fn lex_digits(cursor: &mut Cursor<'_>, out: &mut Lexed) -> Result<FieldKind, Fie
                 cursor.copy_while(out, |b| b.is_ascii_digit() || b == delimiter)?;
                 return Ok(FieldKind::Date);
             }
-            Ok(if delimiter == b'.' { FieldKind::Number } else { FieldKind::Date })
+            Ok(if delimiter == b'.' {
+                FieldKind::Number
+            } else {
+                FieldKind::Date
+            })
         }
         _ => Ok(FieldKind::Number),
     }
 }
 
-fn lex_letters(cursor: &mut Cursor<'_>, out: &mut Lexed, start: usize) -> Result<FieldKind, FieldError> {
+fn lex_letters(
+    cursor: &mut Cursor<'_>,
+    out: &mut Lexed,
+    start: usize,
+) -> Result<FieldKind, FieldError> {
     cursor.copy_while(out, |b| b.is_ascii_alphabetic())?;
     let is_date = match cursor.peek() {
         Some(b'-' | b'/' | b'.') => true,
@@ -193,7 +226,9 @@ fn lex_signed(cursor: &mut Cursor<'_>, out: &mut Lexed) -> Result<FieldKind, Fie
     }
     match cursor.peek() {
         Some(b'0'..=b'9') => {
-            cursor.copy_while(out, |b| b.is_ascii_digit() || matches!(b, b':' | b'.' | b'-'))?;
+            cursor.copy_while(out, |b| {
+                b.is_ascii_digit() || matches!(b, b':' | b'.' | b'-')
+            })?;
             Ok(FieldKind::Zone)
         }
         Some(b) if b.is_ascii_alphabetic() => {

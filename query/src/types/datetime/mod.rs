@@ -17,17 +17,19 @@ mod tokens;
 pub(crate) mod zone;
 
 pub(crate) use decode::overflows_day;
-pub(crate) use decode_number::{decode_zone, fraction_us as decode_fraction, leading_int as decode_int};
+pub(crate) use decode_number::{
+    decode_zone, fraction_us as decode_fraction, leading_int as decode_int,
+};
 pub(crate) use encode::{
     write_date, write_fraction, write_padded, write_time, write_timestamp, write_timestamptz,
 };
 pub(crate) use fields::{FieldError, field_error};
 pub(crate) use input::{
-    parse_date, parse_time, parse_timestamp, parse_timestamptz, round_to_precision, time_with_precision,
-    timestamp_with_precision,
+    parse_date, parse_time, parse_timestamp, parse_timestamptz, round_to_precision,
+    time_with_precision, timestamp_with_precision,
 };
 pub(crate) use lex::{FieldKind, Lexed, lex};
-pub(crate) use tokens::{Unit, date_word_is_ignored, extract_unit, unit_token};
+pub(crate) use tokens::{Unit, extract_unit, unit_token};
 pub use zone::Zone;
 
 use vireo_abi::message::error::SqlResult;
@@ -84,7 +86,8 @@ pub(crate) fn is_valid_date(date: i32) -> bool {
 
 /// Whether a year, month and day can be made a Julian day.
 pub(crate) fn is_valid_julian(year: i32, month: i32) -> bool {
-    (year > -4713 || (year == -4713 && month >= 11)) && (year < 5_874_898 || (year == 5_874_898 && month < 6))
+    (year > -4713 || (year == -4713 && month >= 11))
+        && (year < 5_874_898 || (year == 5_874_898 && month < 6))
 }
 
 /// A broken-down time. Years before 1 AD count 0, -1, …; `fsec` is microseconds.
@@ -117,7 +120,11 @@ pub(crate) fn days_in_month(year: i32, month: i32) -> i32 {
 
 /// The Julian day of a date (`date2j`).
 pub(crate) fn julian(year: i32, month: i32, day: i32) -> i32 {
-    let (year, month) = if month > 2 { (i64::from(year) + 4800, month + 1) } else { (i64::from(year) + 4799, month + 13) };
+    let (year, month) = if month > 2 {
+        (i64::from(year) + 4800, month + 1)
+    } else {
+        (i64::from(year) + 4799, month + 13)
+    };
     let century = year / 100;
     let days = year * 365 - 32167 + year / 4 - century + century / 4;
     (days + i64::from(7834 * month / 256 + day)) as i32
@@ -132,10 +139,18 @@ pub(crate) fn from_julian(day: i32) -> (i32, i32, i32) {
     quad = julian / 1461;
     julian -= quad * 1461;
     let mut year = (julian * 4 / 1461) as i32;
-    julian = if year != 0 { (julian + 305) % 365 } else { (julian + 306) % 366 } + 123;
+    julian = if year != 0 {
+        (julian + 305) % 365
+    } else {
+        (julian + 306) % 366
+    } + 123;
     year += (quad * 4) as i32;
     let quad = julian * 2141 / 65536;
-    (year - 4800, ((quad + 10) % 12 + 1) as i32, (julian - 7834 * quad / 256) as i32)
+    (
+        year - 4800,
+        ((quad + 10) % 12 + 1) as i32,
+        (julian - 7834 * quad / 256) as i32,
+    )
 }
 
 /// The day of the week of a Julian day, Sunday 0.
@@ -170,7 +185,12 @@ pub(crate) fn split_time(mut time: i64, parts: &mut Parts) {
 pub(crate) fn split_timestamp(timestamp: i64) -> Parts {
     let days = timestamp.div_euclid(DAY_US) as i32;
     let (year, month, day) = from_julian(days + EPOCH_JULIAN);
-    let mut parts = Parts { year, month, day, ..Parts::default() };
+    let mut parts = Parts {
+        year,
+        month,
+        day,
+        ..Parts::default()
+    };
     split_time(timestamp.rem_euclid(DAY_US), &mut parts);
     parts
 }
@@ -178,7 +198,12 @@ pub(crate) fn split_timestamp(timestamp: i64) -> Parts {
 /// The parts of a date.
 pub(crate) fn split_date(date: i32) -> Parts {
     let (year, month, day) = from_julian(date + EPOCH_JULIAN);
-    Parts { year, month, day, ..Parts::default() }
+    Parts {
+        year,
+        month,
+        day,
+        ..Parts::default()
+    }
 }
 
 impl Parts {
@@ -197,7 +222,9 @@ impl Parts {
         }
         let days = i64::from(julian(self.year, self.month, self.day) - EPOCH_JULIAN);
         let timestamp = i128::from(days) * i128::from(DAY_US) + i128::from(self.time());
-        i64::try_from(timestamp).ok().filter(|t| is_valid_timestamp(*t))
+        i64::try_from(timestamp)
+            .ok()
+            .filter(|t| is_valid_timestamp(*t))
     }
 
     /// The timestamptz of a local time in a zone; none when it is out of range.
@@ -225,7 +252,7 @@ pub(crate) fn zone_named(name: &str) -> SqlResult<Zone> {
     let lower = name.to_ascii_lowercase();
     let found = match abbreviations::find(&lower) {
         Some(abbreviations::Abbreviation::Fixed(offset)) => Some(Zone::fixed(offset)),
-        Some(abbreviations::Abbreviation::Zone(full)) => Zone::find(full),
+        Some(abbreviations::Abbreviation::Zone { zone, .. }) => Zone::find(zone),
         None => Zone::find(name),
     };
     found.ok_or_else(|| field_error(FieldError::UnknownZone(name.into()), "", ""))

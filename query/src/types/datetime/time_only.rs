@@ -7,7 +7,12 @@ use super::fields::{self, FieldError, Mask};
 use super::lex::{FieldKind, Lexed};
 use super::zone::Zone;
 
-fn date_field(state: &mut State<'_>, text: &str, lexed: &Lexed, index: usize) -> Result<Mask, FieldError> {
+fn date_field(
+    state: &mut State<'_>,
+    text: &str,
+    lexed: &Lexed,
+    index: usize,
+) -> Result<Mask, FieldError> {
     let last = lexed.kind(lexed.len() - 1);
     if index == 0
         && lexed.len() >= 2
@@ -24,17 +29,28 @@ fn date_field(state: &mut State<'_>, text: &str, lexed: &Lexed, index: usize) ->
     }
     let at = text.find('-').ok_or(FieldError::BadFormat)?;
     state.named_zone = NamedZone::Fixed(decode_zone(&text[at..])?);
-    let mask = state.decoder.number_field(&text[..at], state.known | fields::DATE)?;
+    let mask = state
+        .decoder
+        .number_field(&text[..at], state.known | fields::DATE)?;
     Ok(mask | fields::TZ)
 }
 
-fn number_field(state: &mut State<'_>, text: &str, lexed: &Lexed, index: usize) -> Result<Mask, FieldError> {
+fn number_field(
+    state: &mut State<'_>,
+    text: &str,
+    lexed: &Lexed,
+    index: usize,
+) -> Result<Mask, FieldError> {
     if let Some(prefix) = state.prefix.take() {
         return state.prefixed_number(prefix, text);
     }
     let known = state.known | fields::DATE;
     match text.find('.') {
-        Some(_) if index == 0 && lexed.len() >= 2 && lexed.kind(lexed.len() - 1) == Some(FieldKind::Date) => {
+        Some(_)
+            if index == 0
+                && lexed.len() >= 2
+                && lexed.kind(lexed.len() - 1) == Some(FieldKind::Date) =>
+        {
             state.decoder.date(text, state.known)
         }
         Some(point) if point > 2 => state.decoder.number_field(text, known),
@@ -45,7 +61,10 @@ fn number_field(state: &mut State<'_>, text: &str, lexed: &Lexed, index: usize) 
 }
 
 /// Reads a time of day.
-pub(crate) fn decode_time(lexed: &Lexed, surroundings: &Surroundings<'_>) -> Result<Parts, FieldError> {
+pub(crate) fn decode_time(
+    lexed: &Lexed,
+    surroundings: &Surroundings<'_>,
+) -> Result<Parts, FieldError> {
     let mut state = State::new(surroundings);
     for index in 0..lexed.len() {
         let field = lexed.field(index);
@@ -70,11 +89,11 @@ pub(crate) fn decode_time(lexed: &Lexed, surroundings: &Surroundings<'_>) -> Res
         };
         state.add(mask)?;
     }
-    state.validate_date()?;
-    state.apply_meridian()?;
     if state.special.is_some() {
         return Err(FieldError::BadFormat);
     }
+    state.validate_date()?;
+    state.apply_meridian()?;
     if overflows_day(&state.decoder.parts) {
         return Err(FieldError::Overflow);
     }

@@ -209,18 +209,17 @@ fn cut(word: &str) -> &str {
 
 /// A word of a date, in small letters.
 pub(crate) fn date_token(word: &str) -> Option<Token> {
-    let at = DATE_TOKENS.binary_search_by(|(w, _)| (*w).cmp(cut(word))).ok()?;
+    let at = DATE_TOKENS
+        .binary_search_by(|(w, _)| (*w).cmp(cut(word)))
+        .ok()?;
     Some(DATE_TOKENS[at].1)
-}
-
-/// Whether a word of dates says nothing (`at`, `on`).
-pub(crate) fn date_word_is_ignored(word: &str) -> bool {
-    date_token(word) == Some(Token::Ignored)
 }
 
 /// A unit's word, in small letters; `Some(None)` is `ago`.
 pub(crate) fn unit_token(word: &str) -> Option<Option<Unit>> {
-    let at = UNIT_TOKENS.binary_search_by(|(w, _)| (*w).cmp(cut(word))).ok()?;
+    let at = UNIT_TOKENS
+        .binary_search_by(|(w, _)| (*w).cmp(cut(word)))
+        .ok()?;
     Some(UNIT_TOKENS[at].1)
 }
 

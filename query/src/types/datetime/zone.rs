@@ -15,6 +15,9 @@ const CYCLE_S: i64 = 146_097 * 86_400;
 /// 9990-01-01 in Unix seconds: later times are looked up in an earlier cycle.
 const CYCLE_FROM_S: i64 = 253_086_854_400;
 
+/// Transitions that are looked at for the next meaning of an abbreviation: rules without an end give as many.
+const FOLLOWING_MAX: usize = 1000;
+
 /// A time zone.
 #[derive(Clone, Debug)]
 pub struct Zone {
@@ -31,7 +34,9 @@ enum Inner {
 impl Zone {
     /// UTC.
     pub fn utc() -> Zone {
-        Zone { inner: Inner::Fixed(0, String::from("UTC")) }
+        Zone {
+            inner: Inner::Fixed(0, String::from("UTC")),
+        }
     }
 
     /// A zone by its IANA name, in any case, or its POSIX form (`EST5EDT,M3.2.0,M11.1.0`, `<+03>-3`).
@@ -43,13 +48,20 @@ impl Zone {
         if let Ok(zone) = jiff::tz::db().get(name)
             && !is_special
         {
-            return Some(Zone { inner: Inner::Rules(zone) });
+            return Some(Zone {
+                inner: Inner::Rules(zone),
+            });
         }
         Self::find_posix(name)
     }
 
     fn find_posix(name: &str) -> Option<Zone> {
-        let is_posix = name.starts_with('<') || name.bytes().take_while(u8::is_ascii_alphabetic).count() >= 3;
+        if name.starts_with(['+', '-']) {
+            // POSIX's sign: hours west of Greenwich.
+            return super::decode_zone(name).ok().map(|east| Zone::fixed(-east));
+        }
+        let is_posix =
+            name.starts_with('<') || name.bytes().take_while(u8::is_ascii_alphabetic).count() >= 3;
         if !is_posix || !name.bytes().any(|b| b.is_ascii_digit()) {
             return None;
         }
@@ -58,7 +70,9 @@ impl Zone {
             // A zone with daylight saving but without rules has those of the United States.
             Err(_) => TimeZone::posix(&(name.to_string() + ",M3.2.0,M11.1.0")).ok()?,
         };
-        Some(Zone { inner: Inner::Rules(full) })
+        Some(Zone {
+            inner: Inner::Rules(full),
+        })
     }
 
     /// The session's zone. It was checked when it was set; should it be unknown all the same, UTC.
@@ -72,7 +86,9 @@ impl Zone {
     pub fn fixed(offset: i32) -> Zone {
         let mut label = alloc::vec::Vec::new();
         super::encode::write_offset(offset, &mut label);
-        Zone { inner: Inner::Fixed(offset, String::from_utf8(label).unwrap_or_default()) }
+        Zone {
+            inner: Inner::Fixed(offset, String::from_utf8(label).unwrap_or_default()),
+        }
     }
 
     /// Seconds east of UTC at a timestamp (microseconds since 2000-01-01 UTC).
@@ -88,7 +104,11 @@ impl Zone {
         match &self.inner {
             Inner::Fixed(_, label) => out.extend_from_slice(label.as_bytes()),
             Inner::Rules(zone) => {
-                out.extend_from_slice(zone.to_offset_info(instant(timestamp)).abbreviation().as_bytes());
+                out.extend_from_slice(
+                    zone.to_offset_info(instant(timestamp))
+                        .abbreviation()
+                        .as_bytes(),
+                );
             }
         }
     }
@@ -99,6 +119,28 @@ impl Zone {
             Inner::Fixed(..) => true,
             Inner::Rules(zone) => zone.to_fixed_offset().is_ok(),
         }
+    }
+
+    /// Seconds east of UTC that an abbreviation of this zone meant at a local time: what it meant
+    /// last, or else will mean next; without any meaning, the zone's offset then.
+    pub(crate) fn offset_of_abbreviation(&self, abbreviation: &str, local: &Parts) -> i32 {
+        let offset = self.offset_of_local(local);
+        let (Inner::Rules(zone), Some(moment)) = (&self.inner, local.with_offset(offset)) else {
+            return offset;
+        };
+        let at = instant(moment);
+        let current = zone.to_offset_info(at);
+        if current.abbreviation().eq_ignore_ascii_case(abbreviation) {
+            return current.offset().seconds();
+        }
+        let is_meant = |t: &jiff::tz::TimeZoneTransition<'_>| {
+            t.abbreviation().eq_ignore_ascii_case(abbreviation)
+        };
+        let found = zone
+            .preceding(at)
+            .find(is_meant)
+            .or_else(|| zone.following(at).take(FOLLOWING_MAX).find(is_meant));
+        found.map_or(offset, |t| t.offset().seconds())
     }
 
     /// Seconds east of UTC that a local time has.
@@ -135,7 +177,10 @@ impl Zone {
     /// The local parts of a timestamptz, and the offset.
     pub(crate) fn split(&self, timestamp: i64) -> (Parts, i32) {
         let offset = self.offset_at(timestamp);
-        (super::split_timestamp(timestamp.saturating_add(i64::from(offset) * SECOND_US)), offset)
+        (
+            super::split_timestamp(timestamp.saturating_add(i64::from(offset) * SECOND_US)),
+            offset,
+        )
     }
 
     /// The local timestamp of a timestamptz.
@@ -144,7 +189,7 @@ impl Zone {
     }
 
     /// The timestamptz of a local timestamp; none when it is out of range.
-    pub(crate) fn from_local(&self, timestamp: i64) -> Option<i64> {
+    pub(crate) fn local_to_utc(&self, timestamp: i64) -> Option<i64> {
         super::split_timestamp(timestamp).timestamptz(self)
     }
 }

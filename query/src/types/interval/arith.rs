@@ -47,7 +47,11 @@ fn round_us(value: f64) -> f64 {
 fn scale(a: Interval, by: impl Fn(f64) -> f64) -> SqlResult<Interval> {
     let whole = |value: f64| {
         let is_valid = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&value);
-        if is_valid { Ok(value as i32) } else { Err(interval_range()) }
+        if is_valid {
+            Ok(value as i32)
+        } else {
+            Err(interval_range())
+        }
     };
     let (months_exact, days_exact) = (by(f64::from(a.months)), by(f64::from(a.days)));
     let (months, mut days) = (whole(months_exact)?, whole(days_exact)?);
@@ -56,15 +60,23 @@ fn scale(a: Interval, by: impl Fn(f64) -> f64) -> SqlResult<Interval> {
         round_us((days_exact - f64::from(days) + month_days - libm::trunc(month_days)) * DAY_S);
     if libm::fabs(seconds) >= DAY_S {
         let carried = libm::trunc(seconds / DAY_S);
-        days = days.checked_add(carried as i32).ok_or_else(interval_range)?;
+        days = days
+            .checked_add(carried as i32)
+            .ok_or_else(interval_range)?;
         seconds -= carried * DAY_S;
     }
-    days = days.checked_add(month_days as i32).ok_or_else(interval_range)?;
+    days = days
+        .checked_add(month_days as i32)
+        .ok_or_else(interval_range)?;
     let micros = libm::rint(by(a.micros as f64) + seconds * SECOND_US as f64);
     if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&micros) {
         return Err(interval_range());
     }
-    Ok(Interval { months, days, micros: micros as i64 })
+    Ok(Interval {
+        months,
+        days,
+        micros: micros as i64,
+    })
 }
 
 /// `a * factor`.
@@ -82,7 +94,10 @@ pub(crate) fn divide(a: Interval, divisor: f64) -> SqlResult<Interval> {
 
 /// 24 hours become a day.
 pub(crate) fn justify_hours(a: Interval) -> SqlResult<Interval> {
-    let mut days = a.days.checked_add((a.micros / DAY_US) as i32).ok_or_else(interval_range)?;
+    let mut days = a
+        .days
+        .checked_add((a.micros / DAY_US) as i32)
+        .ok_or_else(interval_range)?;
     let mut micros = a.micros % DAY_US;
     if days > 0 && micros < 0 {
         micros += DAY_US;
@@ -96,7 +111,10 @@ pub(crate) fn justify_hours(a: Interval) -> SqlResult<Interval> {
 
 /// 30 days become a month.
 pub(crate) fn justify_days(a: Interval) -> SqlResult<Interval> {
-    let mut months = a.months.checked_add(a.days / 30).ok_or_else(interval_range)?;
+    let mut months = a
+        .months
+        .checked_add(a.days / 30)
+        .ok_or_else(interval_range)?;
     let mut days = a.days % 30;
     if months > 0 && days < 0 {
         days += 30;
@@ -130,5 +148,9 @@ pub(crate) fn justify_interval(a: Interval) -> SqlResult<Interval> {
         days += 1;
     }
     let months = i32::try_from(months).map_err(|_| interval_range())?;
-    Ok(Interval { months, days: days as i32, micros })
+    Ok(Interval {
+        months,
+        days: days as i32,
+        micros,
+    })
 }

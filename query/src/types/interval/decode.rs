@@ -6,7 +6,10 @@ use super::{
     RANGE_DAY, RANGE_FULL, RANGE_HOUR, RANGE_MINUTE, RANGE_MONTH, RANGE_SECOND, RANGE_YEAR, Sum,
 };
 use crate::settings::IntervalStyle;
-use crate::types::datetime::{FieldError, FieldKind, HOUR_US, Lexed, MINUTE_US, SECOND_US, Unit, decode_int, decode_fraction, date_word_is_ignored, unit_token};
+use crate::types::datetime::{
+    FieldError, FieldKind, HOUR_US, Lexed, MINUTE_US, SECOND_US, Unit, decode_fraction, decode_int,
+    unit_token,
+};
 
 /// The unit of a number without one, by the fields that the typmod allows.
 fn default_unit(range: i32) -> Unit {
@@ -30,7 +33,8 @@ fn bit(unit: Unit) -> u32 {
     1 << unit as u32
 }
 
-const SECONDS: u32 = 1 << Unit::Microsecond as u32 | 1 << Unit::Millisecond as u32 | 1 << Unit::Second as u32;
+const SECONDS: u32 =
+    1 << Unit::Microsecond as u32 | 1 << Unit::Millisecond as u32 | 1 << Unit::Second as u32;
 const CLOCK: u32 = SECONDS | 1 << Unit::Minute as u32 | 1 << Unit::Hour as u32;
 
 /// `hh:mm[:ss[.fff]]`, hours without limit.
@@ -60,13 +64,19 @@ fn clock(text: &str, range: i32) -> Result<i64, FieldError> {
         return Err(FieldError::Overflow);
     }
     let rest = i64::from(minutes) * MINUTE_US + i64::from(seconds) * SECOND_US + i64::from(fsec);
-    hours.checked_mul(HOUR_US).and_then(|h| h.checked_add(rest)).ok_or(FieldError::Overflow)
+    hours
+        .checked_mul(HOUR_US)
+        .and_then(|h| h.checked_add(rest))
+        .ok_or(FieldError::Overflow)
 }
 
 /// The 64-bit number at the start of a text and what follows.
 fn long_int(text: &str) -> Result<(i64, &str), FieldError> {
     let sign = usize::from(text.starts_with(['+', '-']));
-    let digits = text.as_bytes()[sign..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let digits = text.as_bytes()[sign..]
+        .iter()
+        .take_while(|b| b.is_ascii_digit())
+        .count();
     if digits == 0 {
         return Ok((0, text));
     }
@@ -92,11 +102,20 @@ fn add(sum: &mut Sum, unit: Unit, value: i64, fraction: f64) -> Result<u32, Fiel
         _ => return Err(FieldError::BadFormat),
     };
     done.ok_or(FieldError::Overflow)?;
-    Ok(if unit == Unit::Second && fraction != 0.0 { SECONDS } else { bit(unit) })
+    Ok(if unit == Unit::Second && fraction != 0.0 {
+        SECONDS
+    } else {
+        bit(unit)
+    })
 }
 
 /// A number, or `years-months`; the unit is the one read before it (to its right).
-fn number(sum: &mut Sum, text: &str, unit: &mut Option<Unit>, range: i32) -> Result<u32, FieldError> {
+fn number(
+    sum: &mut Sum,
+    text: &str,
+    unit: &mut Option<Unit>,
+    range: i32,
+) -> Result<u32, FieldError> {
     let mut current = *unit.get_or_insert_with(|| default_unit(range));
     let (mut value, rest) = long_int(text)?;
     let is_negative = text.starts_with('-');
@@ -111,19 +130,30 @@ fn number(sum: &mut Sum, text: &str, unit: &mut Option<Unit>, range: i32) -> Res
         }
         current = Unit::Month;
         let months = i64::from(if is_negative { -months } else { months });
-        value = value.checked_mul(12).and_then(|v| v.checked_add(months)).ok_or(FieldError::Overflow)?;
-    } else if rest.starts_with('.') {
-        if !rest[1..].bytes().all(|b| b.is_ascii_digit()) {
+        value = value
+            .checked_mul(12)
+            .and_then(|v| v.checked_add(months))
+            .ok_or(FieldError::Overflow)?;
+    } else if let Some(digits) = rest.strip_prefix('.') {
+        if !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(FieldError::BadFormat);
         }
-        fraction = if rest.len() == 1 { 0.0 } else { rest.parse().map_err(|_| FieldError::BadFormat)? };
+        fraction = if digits.is_empty() {
+            0.0
+        } else {
+            rest.parse().map_err(|_| FieldError::BadFormat)?
+        };
         if is_negative {
             fraction = -fraction;
         }
     } else if !rest.is_empty() {
         return Err(FieldError::BadFormat);
     }
-    *unit = Some(if current == Unit::Hour { Unit::Day } else { current });
+    *unit = Some(if current == Unit::Hour {
+        Unit::Day
+    } else {
+        current
+    });
     add(sum, current, value, fraction)
 }
 
@@ -135,13 +165,22 @@ pub(super) fn decode(lexed: &Lexed, range: i32, style: IntervalStyle) -> Result<
         let field = lexed.field(index);
         let mask = match field.kind {
             FieldKind::Time => {
-                sum.micros = sum.micros.checked_add(clock(field.text, range)?).ok_or(FieldError::Overflow)?;
+                sum.micros = sum
+                    .micros
+                    .checked_add(clock(field.text, range)?)
+                    .ok_or(FieldError::Overflow)?;
                 unit = Some(Unit::Day);
                 CLOCK
             }
-            FieldKind::Zone if field.text.contains(':') && clock(&field.text[1..], range).is_ok() => {
+            FieldKind::Zone
+                if field.text.contains(':') && clock(&field.text[1..], range).is_ok() =>
+            {
                 let micros = clock(&field.text[1..], range)?;
-                let signed = if field.text.starts_with('-') { -micros } else { micros };
+                let signed = if field.text.starts_with('-') {
+                    -micros
+                } else {
+                    micros
+                };
                 sum.micros = sum.micros.checked_add(signed).ok_or(FieldError::Overflow)?;
                 unit = Some(Unit::Day);
                 CLOCK
@@ -159,7 +198,6 @@ pub(super) fn decode(lexed: &Lexed, range: i32, style: IntervalStyle) -> Result<
                     unit = None;
                     0
                 }
-                None if date_word_is_ignored(field.text) => continue,
                 None => return Err(FieldError::BadFormat),
             },
         };

@@ -107,7 +107,11 @@ fn write_verbose(s: &Shown, out: &mut Vec<u8>) {
             out.push(b'-');
         }
         write_seconds(s, 1, out);
-        out.extend_from_slice(if s.seconds.abs() != 1 || s.fsec != 0 { b" secs" } else { b" sec" });
+        out.extend_from_slice(if s.seconds.abs() != 1 || s.fsec != 0 {
+            b" secs"
+        } else {
+            b" sec"
+        });
         is_zero = false;
     }
     if is_zero {
@@ -125,7 +129,15 @@ fn write_year_month(s: &Shown, out: &mut Vec<u8>) {
 }
 
 fn write_sql(s: &Shown, out: &mut Vec<u8>) {
-    let values = [i64::from(s.years), s.months.into(), s.days.into(), s.hours, s.minutes.into(), s.seconds.into(), s.fsec.into()];
+    let values = [
+        i64::from(s.years),
+        s.months.into(),
+        s.days.into(),
+        s.hours,
+        s.minutes.into(),
+        s.seconds.into(),
+        s.fsec.into(),
+    ];
     let has_negative = values.iter().any(|v| *v < 0);
     let has_positive = values.iter().any(|v| *v > 0);
     let has_year_month = s.years != 0 || s.months != 0;

@@ -14,7 +14,12 @@ struct Number {
 fn take_number(rest: &mut &str) -> Result<Number, FieldError> {
     let bytes = rest.as_bytes();
     let sign = usize::from(bytes.first() == Some(&b'-'));
-    let digits = |from: usize| bytes[from.min(bytes.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let digits = |from: usize| {
+        bytes[from.min(bytes.len())..]
+            .iter()
+            .take_while(|b| b.is_ascii_digit())
+            .count()
+    };
     let width = digits(sign);
     let mut end = sign + width;
     if bytes.get(end) == Some(&b'.') {
@@ -33,7 +38,11 @@ fn take_number(rest: &mut &str) -> Result<Number, FieldError> {
     }
     *rest = &rest[end..];
     let whole = libm::trunc(value);
-    Ok(Number { whole: whole as i64, fraction: value - whole, width })
+    Ok(Number {
+        whole: whole as i64,
+        fraction: value - whole,
+        width,
+    })
 }
 
 fn done(step: Option<()>) -> Result<(), FieldError> {
@@ -48,7 +57,12 @@ fn take_char(rest: &mut &str) -> Option<char> {
 }
 
 /// The date's part in the alternative forms. True: a `T` ended it.
-fn alternative_date(sum: &mut Sum, first: &Number, mut unit: Option<char>, rest: &mut &str) -> Result<bool, FieldError> {
+fn alternative_date(
+    sum: &mut Sum,
+    first: &Number,
+    mut unit: Option<char>,
+    rest: &mut &str,
+) -> Result<bool, FieldError> {
     done(sum.add_years(first.whole, first.fraction, 1))?;
     for step in 0..2 {
         match unit {
@@ -61,7 +75,8 @@ fn alternative_date(sum: &mut Sum, first: &Number, mut unit: Option<char>, rest:
         done(if step == 0 {
             sum.add_months(n.whole, n.fraction)
         } else {
-            sum.add_days(n.whole, 0.0, 1).and_then(|()| sum.add_micros_fraction(n.fraction, DAY_US))
+            sum.add_days(n.whole, 0.0, 1)
+                .and_then(|()| sum.add_micros_fraction(n.fraction, DAY_US))
         })?;
         unit = take_char(rest);
     }
@@ -73,7 +88,12 @@ fn alternative_date(sum: &mut Sum, first: &Number, mut unit: Option<char>, rest:
 }
 
 /// The time's part in the alternative form `hh:mm:ss`.
-fn alternative_time(sum: &mut Sum, first: &Number, mut unit: Option<char>, rest: &mut &str) -> Result<(), FieldError> {
+fn alternative_time(
+    sum: &mut Sum,
+    first: &Number,
+    mut unit: Option<char>,
+    rest: &mut &str,
+) -> Result<(), FieldError> {
     done(sum.add_micros(first.whole, first.fraction, HOUR_US))?;
     for scale in [MINUTE_US, SECOND_US] {
         match unit {
@@ -85,7 +105,11 @@ fn alternative_time(sum: &mut Sum, first: &Number, mut unit: Option<char>, rest:
         done(sum.add_micros(n.whole, n.fraction, scale))?;
         unit = take_char(rest);
     }
-    if unit.is_some() { Err(FieldError::BadFormat) } else { Ok(()) }
+    if unit.is_some() {
+        Err(FieldError::BadFormat)
+    } else {
+        Ok(())
+    }
 }
 
 /// Eight digits are yyyymmdd.
@@ -106,7 +130,10 @@ fn basic_time(sum: &mut Sum, n: &Number) -> Option<()> {
 
 /// Reads an interval.
 pub(super) fn decode(text: &str) -> Result<Sum, FieldError> {
-    let mut rest = text.strip_prefix('P').filter(|r| !r.is_empty()).ok_or(FieldError::BadFormat)?;
+    let mut rest = text
+        .strip_prefix('P')
+        .filter(|r| !r.is_empty())
+        .ok_or(FieldError::BadFormat)?;
     let mut sum = Sum::default();
     let (mut is_date, mut has_field) = (true, false);
     while !rest.is_empty() {
@@ -120,9 +147,9 @@ pub(super) fn decode(text: &str) -> Result<Sum, FieldError> {
             (true, Some('Y')) => sum.add_years(n.whole, n.fraction, 1),
             (true, Some('M')) => sum.add_months(n.whole, n.fraction),
             (true, Some('W')) => sum.add_days(n.whole, n.fraction, 7),
-            (true, Some('D')) => {
-                sum.add_days(n.whole, 0.0, 1).and_then(|()| sum.add_micros_fraction(n.fraction, DAY_US))
-            }
+            (true, Some('D')) => sum
+                .add_days(n.whole, 0.0, 1)
+                .and_then(|()| sum.add_micros_fraction(n.fraction, DAY_US)),
             (true, None | Some('T')) if n.width == 8 && !has_field => {
                 done(basic_date(&mut sum, &n))?;
                 is_date = false;

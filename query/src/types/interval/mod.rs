@@ -8,10 +8,14 @@ mod decode;
 mod encode;
 mod iso;
 
-pub(crate) use arith::{add, divide, justify_days, justify_hours, justify_interval, multiply, negate, subtract};
+pub(crate) use arith::{
+    add, divide, justify_days, justify_hours, justify_interval, multiply, negate, subtract,
+};
 pub(crate) use encode::write;
 
-use super::datetime::{DAY_US, FieldError, HOUR_US, MINUTE_US, SECOND_US, field_error, lex, round_to_precision};
+use super::datetime::{
+    DAY_US, FieldError, HOUR_US, MINUTE_US, SECOND_US, field_error, lex, round_to_precision,
+};
 use super::errors::interval_range;
 use crate::settings::IntervalStyle;
 use vireo_abi::datum::Interval;
@@ -93,7 +97,11 @@ impl Sum {
 
     fn finish(self) -> Option<Interval> {
         let months = self.years.checked_mul(12)?.checked_add(self.months)?;
-        Some(Interval { months, days: self.days, micros: self.micros })
+        Some(Interval {
+            months,
+            days: self.days,
+            micros: self.micros,
+        })
     }
 }
 
@@ -104,10 +112,17 @@ pub(crate) fn parse(text: &str, typmod: i32, style: IntervalStyle) -> SqlResult<
         result = iso::decode(text);
     }
     let sum = result.map_err(|e| {
-        let e = if e == FieldError::Overflow { FieldError::IntervalOverflow } else { e };
+        let e = if e == FieldError::Overflow {
+            FieldError::IntervalOverflow
+        } else {
+            e
+        };
         field_error(e, "interval", text)
     })?;
-    Ok(with_typmod(sum.finish().ok_or_else(interval_range)?, typmod))
+    Ok(with_typmod(
+        sum.finish().ok_or_else(interval_range)?,
+        typmod,
+    ))
 }
 
 /// Enforces a typmod: drops the fields below its range, rounds to its precision.
@@ -123,17 +138,32 @@ pub(crate) fn with_typmod(mut v: Interval, typmod: i32) -> Interval {
     ];
     let range = range_of(typmod);
     if range == RANGE_YEAR {
-        v = Interval { months: v.months / 12 * 12, days: 0, micros: 0 };
+        v = Interval {
+            months: v.months / 12 * 12,
+            days: 0,
+            micros: 0,
+        };
     } else if range == RANGE_MONTH || range == RANGE_YEAR | RANGE_MONTH {
-        v = Interval { days: 0, micros: 0, ..v };
+        v = Interval {
+            days: 0,
+            micros: 0,
+            ..v
+        };
     } else if range == DAY_TO[0] {
         v.micros = 0;
     } else if range == RANGE_HOUR || range == DAY_TO[1] {
         v.micros = v.micros / HOUR_US * HOUR_US;
-    } else if matches!(range, RANGE_MINUTE) || range == DAY_TO[2] || range == RANGE_HOUR | RANGE_MINUTE {
+    } else if matches!(range, RANGE_MINUTE)
+        || range == DAY_TO[2]
+        || range == RANGE_HOUR | RANGE_MINUTE
+    {
         v.micros = v.micros / MINUTE_US * MINUTE_US;
     }
-    debug_assert!(range & DAY_TO[3] == range || range & (RANGE_YEAR | RANGE_MONTH) != 0 || range == RANGE_FULL);
+    debug_assert!(
+        range & DAY_TO[3] == range
+            || range & (RANGE_YEAR | RANGE_MONTH) != 0
+            || range == RANGE_FULL
+    );
     v.micros = round_to_precision(v.micros, typmod & 0xffff);
     v
 }

@@ -57,10 +57,15 @@ pub(super) fn division_scale(a: (i32, u32), a_scale: u16, b: (i32, u32), b_scale
 
 /// `numerator / denominator` rounded half away from zero.
 pub(super) fn divide_rounded(numerator: IBig, denominator: &IBig) -> IBig {
-    let is_negative = (numerator.sign() == Sign::Negative) != (denominator.sign() == Sign::Negative);
+    let is_negative =
+        (numerator.sign() == Sign::Negative) != (denominator.sign() == Sign::Negative);
     let (quotient, rest) = numerator.div_rem(denominator);
     if rest.unsigned_abs() * 2u8 >= denominator.unsigned_abs() {
-        if is_negative { quotient - 1 } else { quotient + 1 }
+        if is_negative {
+            quotient - 1
+        } else {
+            quotient + 1
+        }
     } else {
         quotient
     }
@@ -91,7 +96,10 @@ impl Decimal {
         let digits = digits.clamp(-(WHOLE_DIGITS_MAX as i32) - 1, SCALE_MAX as i32);
         let scale = digits.max(0) as u16;
         if digits >= i32::from(self.scale) {
-            return Decimal { coefficient: self.at_scale(scale), scale };
+            return Decimal {
+                coefficient: self.at_scale(scale),
+                scale,
+            };
         }
         let dropped = (i32::from(self.scale) - digits) as u32;
         let quotient = divide(self.coefficient.clone(), &IBig::from(pow10(dropped)));
@@ -106,20 +114,29 @@ impl Decimal {
     /// The largest integer not above, or the smallest not below.
     #[must_use]
     pub fn to_whole(&self, is_up: bool) -> Decimal {
-        let (quotient, rest) = self.coefficient.clone().div_rem(IBig::from(pow10(u32::from(self.scale))));
+        let (quotient, rest) = self
+            .coefficient
+            .clone()
+            .div_rem(IBig::from(pow10(u32::from(self.scale))));
         let coefficient = match (rest.is_zero(), self.is_negative(), is_up) {
             (false, false, true) => quotient + 1,
             (false, true, false) => quotient - 1,
             _ => quotient,
         };
-        Decimal { coefficient, scale: 0 }
+        Decimal {
+            coefficient,
+            scale: 0,
+        }
     }
 
     /// The exact sum.
     #[must_use]
     pub fn plus(&self, other: &Decimal) -> Decimal {
         let scale = self.scale.max(other.scale);
-        Decimal { coefficient: self.at_scale(scale) + other.at_scale(scale), scale }
+        Decimal {
+            coefficient: self.at_scale(scale) + other.at_scale(scale),
+            scale,
+        }
     }
 
     /// The product, rounded where it has more digits than a value can show.
@@ -128,10 +145,16 @@ impl Decimal {
         let coefficient = &self.coefficient * &other.coefficient;
         let scale = u32::from(self.scale) + u32::from(other.scale);
         if scale <= SCALE_MAX {
-            return Decimal { coefficient, scale: scale as u16 };
+            return Decimal {
+                coefficient,
+                scale: scale as u16,
+            };
         }
         let excess = IBig::from(pow10(scale - SCALE_MAX));
-        Decimal { coefficient: divide_rounded(coefficient, &excess), scale: SCALE_MAX as u16 }
+        Decimal {
+            coefficient: divide_rounded(coefficient, &excess),
+            scale: SCALE_MAX as u16,
+        }
     }
 
     /// The quotient rounded to `scale`; the divisor is not zero.
@@ -149,7 +172,12 @@ impl Decimal {
 
     /// The scale that `self / divisor` gets.
     pub(crate) fn scale_over(&self, divisor: &Decimal) -> u16 {
-        division_scale(leading_of(self), self.scale, leading_of(divisor), divisor.scale)
+        division_scale(
+            leading_of(self),
+            self.scale,
+            leading_of(divisor),
+            divisor.scale,
+        )
     }
 
     /// Order by value.
@@ -185,7 +213,11 @@ fn sign_of(value: &Numeric) -> Option<i8> {
 
 /// An infinity of a sign.
 fn infinity(is_negative: bool) -> Numeric {
-    if is_negative { Numeric::NegInfinity } else { Numeric::Infinity }
+    if is_negative {
+        Numeric::NegInfinity
+    } else {
+        Numeric::Infinity
+    }
 }
 
 impl Numeric {
@@ -216,9 +248,8 @@ impl Numeric {
         match (self, other) {
             (Numeric::Finite(a), Numeric::Finite(b)) => a.plus(b).checked(),
             (Numeric::NaN, _) | (_, Numeric::NaN) => Ok(Numeric::NaN),
-            (Numeric::Infinity, Numeric::NegInfinity) | (Numeric::NegInfinity, Numeric::Infinity) => {
-                Ok(Numeric::NaN)
-            }
+            (Numeric::Infinity, Numeric::NegInfinity)
+            | (Numeric::NegInfinity, Numeric::Infinity) => Ok(Numeric::NaN),
             (Numeric::Finite(_), infinite) | (infinite, _) => Ok(infinite.clone()),
         }
     }
@@ -230,9 +261,10 @@ impl Numeric {
             Numeric::NaN => Numeric::NaN,
             Numeric::Infinity => Numeric::NegInfinity,
             Numeric::NegInfinity => Numeric::Infinity,
-            Numeric::Finite(d) => {
-                Numeric::Finite(Decimal { coefficient: -d.coefficient.clone(), scale: d.scale })
-            }
+            Numeric::Finite(d) => Numeric::Finite(Decimal {
+                coefficient: -d.coefficient.clone(),
+                scale: d.scale,
+            }),
         }
     }
 
@@ -241,9 +273,10 @@ impl Numeric {
     pub fn absolute(&self) -> Numeric {
         match self {
             Numeric::NegInfinity => Numeric::Infinity,
-            Numeric::Finite(d) => {
-                Numeric::Finite(Decimal { coefficient: d.coefficient.clone().abs(), scale: d.scale })
-            }
+            Numeric::Finite(d) => Numeric::Finite(Decimal {
+                coefficient: d.coefficient.clone().abs(),
+                scale: d.scale,
+            }),
             other => other.clone(),
         }
     }
@@ -320,7 +353,9 @@ impl Numeric {
     /// The value without zeros at its end after the point: equal values become identical.
     #[must_use]
     pub(crate) fn normalized(&self) -> Numeric {
-        let Numeric::Finite(d) = self else { return self.clone() };
+        let Numeric::Finite(d) = self else {
+            return self.clone();
+        };
         if d.is_zero() {
             return Numeric::from(0i64);
         }

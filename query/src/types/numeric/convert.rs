@@ -37,10 +37,18 @@ impl Numeric {
             return Ok(Numeric::NaN);
         }
         if value.is_infinite() {
-            return Ok(if value > 0.0 { Numeric::Infinity } else { Numeric::NegInfinity });
+            return Ok(if value > 0.0 {
+                Numeric::Infinity
+            } else {
+                Numeric::NegInfinity
+            });
         }
         let mut text = Vec::with_capacity(32);
-        write_general(value, if rounding == Rounding::Float4 { 6 } else { 15 }, &mut text);
+        write_general(
+            value,
+            if rounding == Rounding::Float4 { 6 } else { 15 },
+            &mut text,
+        );
         Numeric::parse(core::str::from_utf8(&text).unwrap_or("NaN"))
     }
 
@@ -91,14 +99,26 @@ impl Numeric {
             magnitude *= pow10(u32::from(padding));
         }
         let fraction_groups = i32::from((value.scale + padding) / 4);
-        let mut digits = if magnitude.is_zero() { Vec::new() } else { magnitude.to_digits(10_000) };
-        let weight = if digits.is_empty() { 0 } else { digits.len() as i32 - 1 - fraction_groups };
+        let mut digits = if magnitude.is_zero() {
+            Vec::new()
+        } else {
+            magnitude.to_digits(10_000)
+        };
+        let weight = if digits.is_empty() {
+            0
+        } else {
+            digits.len() as i32 - 1 - fraction_groups
+        };
         while digits.last() == Some(&0) {
             digits.pop();
         }
         out.extend_from_slice(&(digits.len() as i16).to_be_bytes());
         out.extend_from_slice(&(weight as i16).to_be_bytes());
-        let sign = if value.is_negative() { SIGN_NEGATIVE } else { 0 };
+        let sign = if value.is_negative() {
+            SIGN_NEGATIVE
+        } else {
+            0
+        };
         out.extend_from_slice(&sign.to_be_bytes());
         out.extend_from_slice(&value.scale.to_be_bytes());
         for digit in digits {
@@ -111,7 +131,11 @@ impl Numeric {
     /// # Errors
     /// 22P03.
     pub fn parse_binary(bytes: &[u8]) -> SqlResult<Numeric> {
-        let word = |i: usize| bytes.get(i * 2..i * 2 + 2).map(|b| u16::from_be_bytes([b[0], b[1]]));
+        let word = |i: usize| {
+            bytes
+                .get(i * 2..i * 2 + 2)
+                .map(|b| u16::from_be_bytes([b[0], b[1]]))
+        };
         let header = (word(0), word(1), word(2), word(3));
         let (Some(count), Some(weight), Some(sign), Some(scale)) = header else {
             return Err(invalid_binary("insufficient data left in message"));
@@ -131,27 +155,47 @@ impl Numeric {
             _ => return Err(invalid_binary("invalid sign in external \"numeric\" value")),
         }
         if u32::from(scale) > super::SCALE_MAX {
-            return Err(invalid_binary("invalid scale in external \"numeric\" value"));
+            return Err(invalid_binary(
+                "invalid scale in external \"numeric\" value",
+            ));
         }
         let mut digits: Vec<Word> = Vec::with_capacity(count);
         for i in 0..count {
             let digit = word(4 + i).unwrap_or(u16::MAX);
             if digit >= 10_000 {
-                return Err(invalid_binary("invalid digit in external \"numeric\" value"));
+                return Err(invalid_binary(
+                    "invalid digit in external \"numeric\" value",
+                ));
             }
             digits.push(Word::from(digit));
         }
-        let magnitude = if digits.is_empty() { UBig::ZERO } else { UBig::from_digits(10_000, &digits).unwrap_or(UBig::ZERO) };
-        let sign = if sign == SIGN_NEGATIVE { Sign::Negative } else { Sign::Positive };
+        let magnitude = if digits.is_empty() {
+            UBig::ZERO
+        } else {
+            UBig::from_digits(10_000, &digits).unwrap_or(UBig::ZERO)
+        };
+        let sign = if sign == SIGN_NEGATIVE {
+            Sign::Negative
+        } else {
+            Sign::Positive
+        };
         let coefficient = IBig::from_parts(sign, magnitude);
         let has_scale = (count as i32 - 1 - weight) * 4; // digits after the point as sent
         let value = if has_scale <= 0 {
             let factor = IBig::from(pow10(has_scale.unsigned_abs()));
-            Decimal { coefficient: coefficient * factor, scale: 0 }
+            Decimal {
+                coefficient: coefficient * factor,
+                scale: 0,
+            }
         } else if let Ok(has_scale) = u16::try_from(has_scale) {
-            Decimal { coefficient, scale: has_scale }
+            Decimal {
+                coefficient,
+                scale: has_scale,
+            }
         } else {
-            return Err(invalid_binary("invalid scale in external \"numeric\" value"));
+            return Err(invalid_binary(
+                "invalid scale in external \"numeric\" value",
+            ));
         };
         value.truncate(i32::from(scale)).checked()
     }

@@ -9,7 +9,9 @@ use vireo_abi::message::error::SqlResult;
 /// The coefficient and scale of an encoding whose magnitude is below 2^127.
 #[inline]
 pub(super) fn small(bytes: &[u8]) -> Option<(i128, u16)> {
-    let [class @ (POSITIVE | NEGATIVE), low, high, magnitude @ ..] = bytes else { return None };
+    let [class @ (POSITIVE | NEGATIVE), low, high, magnitude @ ..] = bytes else {
+        return None;
+    };
     let value = match magnitude.len() {
         0 => 0,
         1 => u128::from(magnitude[0]),
@@ -52,7 +54,11 @@ pub(super) fn scale_up(value: i128, digits: u16) -> Option<i128> {
 fn aligned(a: &[u8], b: &[u8]) -> Option<(i128, i128, u16)> {
     let ((a, a_scale), (b, b_scale)) = (small(a)?, small(b)?);
     let scale = a_scale.max(b_scale);
-    Some((scale_up(a, scale - a_scale)?, scale_up(b, scale - b_scale)?, scale))
+    Some((
+        scale_up(a, scale - a_scale)?,
+        scale_up(b, scale - b_scale)?,
+        scale,
+    ))
 }
 
 macro_rules! operation {

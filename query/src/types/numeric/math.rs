@@ -14,8 +14,7 @@ use vireo_abi::message::error::{SqlError, SqlResult, state};
 /// Digits computed beyond those shown.
 const GUARD_DIGITS: i64 = 10;
 
-/// log10(e)
-pub(super) const LOG10_E: f64 = 0.434_294_481_903_252;
+pub(super) use core::f64::consts::LOG10_E;
 
 type Float = FBig<mode::Zero, 10>;
 
@@ -30,7 +29,10 @@ pub(super) fn clamp_scale(chosen: i64, operands: u16) -> u16 {
 }
 
 pub(super) fn to_repr(value: &Decimal) -> Repr<10> {
-    Repr::new(value.coefficient.clone(), -isize::try_from(value.scale).unwrap_or(0))
+    Repr::new(
+        value.coefficient.clone(),
+        -isize::try_from(value.scale).unwrap_or(0),
+    )
 }
 
 /// A float rounded to `scale`.
@@ -38,21 +40,36 @@ pub(super) fn from_float(value: &Float, scale: u16) -> Decimal {
     let (significand, exponent) = (value.repr().significand().clone(), value.repr().exponent());
     if exponent >= 0 {
         let factor = IBig::from(pow10(exponent.unsigned_abs() as u32));
-        return Decimal { coefficient: significand * factor, scale: 0 }.round(i32::from(scale));
+        return Decimal {
+            coefficient: significand * factor,
+            scale: 0,
+        }
+        .round(i32::from(scale));
     }
     let digits = exponent.unsigned_abs();
     if digits <= usize::from(u16::MAX) {
-        return Decimal { coefficient: significand, scale: digits as u16 }.round(i32::from(scale));
+        return Decimal {
+            coefficient: significand,
+            scale: digits as u16,
+        }
+        .round(i32::from(scale));
     }
-    Decimal { coefficient: IBig::ZERO, scale }
+    Decimal {
+        coefficient: IBig::ZERO,
+        scale,
+    }
 }
 
 pub(super) fn context(digits: i64) -> Context<mode::Zero> {
     Context::new((digits.max(1) + GUARD_DIGITS) as usize)
 }
 
-fn value_of<E>(result: Result<Approximation<Float, dashu_float::round::Rounding>, E>) -> SqlResult<Float> {
-    result.map(Approximation::value).map_err(|_| numeric_overflow())
+fn value_of<E>(
+    result: Result<Approximation<Float, dashu_float::round::Rounding>, E>,
+) -> SqlResult<Float> {
+    result
+        .map(Approximation::value)
+        .map_err(|_| numeric_overflow())
 }
 
 /// The approximate value, from its leading digits.
@@ -60,11 +77,19 @@ pub(super) fn approximate(value: &Decimal) -> f64 {
     let magnitude = magnitude(&value.coefficient);
     let digits = super::digit_count(&magnitude);
     let dropped = digits.saturating_sub(18);
-    let lead = if dropped > 0 { magnitude / pow10(dropped) } else { magnitude };
+    let lead = if dropped > 0 {
+        magnitude / pow10(dropped)
+    } else {
+        magnitude
+    };
     let lead = u64::try_from(&lead).unwrap_or(0) as f64;
     let exponent = f64::from(dropped) - f64::from(value.scale);
     let absolute = lead * libm::pow(10.0, exponent);
-    if value.is_negative() { -absolute } else { absolute }
+    if value.is_negative() {
+        -absolute
+    } else {
+        absolute
+    }
 }
 
 /// `estimate_ln_dweight` of numeric.c: the decimal weight of ln(value).
@@ -72,8 +97,12 @@ pub(super) fn ln_weight(value: &Decimal) -> i64 {
     if value.is_zero() || value.is_negative() {
         return 0;
     }
-    let bound = |n: u8| Decimal { coefficient: IBig::from(n), scale: 1 };
-    if value.compare(&bound(9)) != Ordering::Less && value.compare(&bound(11)) != Ordering::Greater {
+    let bound = |n: u8| Decimal {
+        coefficient: IBig::from(n),
+        scale: 1,
+    };
+    if value.compare(&bound(9)) != Ordering::Less && value.compare(&bound(11)) != Ordering::Greater
+    {
         let difference = value.plus(&Decimal::from_integer(-1));
         if difference.is_zero() {
             return 0;
@@ -85,17 +114,24 @@ pub(super) fn ln_weight(value: &Decimal) -> i64 {
     let dropped = digits.saturating_sub(8);
     let lead = magnitude(&value.coefficient) / pow10(dropped);
     let lead = u64::try_from(&lead).unwrap_or(1) as f64;
-    let ln = libm::log(lead) + (f64::from(dropped) - f64::from(value.scale)) * core::f64::consts::LN_10;
+    let ln =
+        libm::log(lead) + (f64::from(dropped) - f64::from(value.scale)) * core::f64::consts::LN_10;
     libm::log10(libm::fabs(ln)) as i64
 }
 
 /// ln(value) to `scale` digits after the point; the value is above zero.
 pub(super) fn ln_at(value: &Decimal, scale: u16) -> SqlResult<Decimal> {
     if value.compare(&Decimal::from_integer(1)) == Ordering::Equal {
-        return Ok(Decimal { coefficient: IBig::ZERO, scale });
+        return Ok(Decimal {
+            coefficient: IBig::ZERO,
+            scale,
+        });
     }
     let digits = ln_weight(value) + 1 + i64::from(scale);
-    Ok(from_float(&value_of(context(digits).ln(&to_repr(value), None))?, scale))
+    Ok(from_float(
+        &value_of(context(digits).ln(&to_repr(value), None))?,
+        scale,
+    ))
 }
 
 /// exp(value) to `scale` digits after the point.
@@ -105,13 +141,19 @@ pub(super) fn exp_at(value: &Decimal, scale: u16) -> SqlResult<Decimal> {
         if approximation > 0.0 {
             return Err(numeric_overflow());
         }
-        return Ok(Decimal { coefficient: IBig::ZERO, scale });
+        return Ok(Decimal {
+            coefficient: IBig::ZERO,
+            scale,
+        });
     }
     if value.is_zero() {
         return Ok(Decimal::from_integer(1).round(i32::from(scale)));
     }
     let digits = (approximation * LOG10_E) as i64 + 1 + i64::from(scale);
-    Ok(from_float(&value_of(context(digits).exp(&to_repr(value), None))?, scale))
+    Ok(from_float(
+        &value_of(context(digits).exp(&to_repr(value), None))?,
+        scale,
+    ))
 }
 
 impl Decimal {
@@ -126,7 +168,11 @@ impl Decimal {
         } else {
             magnitude / pow10(shift.unsigned_abs() as u32)
         };
-        Decimal { coefficient: IBig::from(scaled.sqrt()), scale: scale + 1 }.round(i32::from(scale))
+        Decimal {
+            coefficient: IBig::from(scaled.sqrt()),
+            scale: scale + 1,
+        }
+        .round(i32::from(scale))
     }
 }
 
@@ -142,10 +188,17 @@ impl Numeric {
                 "cannot take square root of a negative number",
             ));
         }
-        let Numeric::Finite(value) = self else { return Ok(self.clone()) };
+        let Numeric::Finite(value) = self else {
+            return Ok(self.clone());
+        };
         let weight = i64::from(leading_of(value).0);
         let root_weight = (weight + 1) * 4 / 2 - 1;
-        value.sqrt_at(clamp_scale(SIGNIFICANT_DIGITS_MIN - root_weight, value.scale)).checked()
+        value
+            .sqrt_at(clamp_scale(
+                SIGNIFICANT_DIGITS_MIN - root_weight,
+                value.scale,
+            ))
+            .checked()
     }
 
     /// e to the power of the value.
@@ -156,7 +209,11 @@ impl Numeric {
         match self {
             Numeric::Finite(value) => {
                 let weight = (approximate(value) * LOG10_E).clamp(-2000.0, 2000.0) as i64;
-                exp_at(value, clamp_scale(SIGNIFICANT_DIGITS_MIN - weight, value.scale))?.checked()
+                exp_at(
+                    value,
+                    clamp_scale(SIGNIFICANT_DIGITS_MIN - weight, value.scale),
+                )?
+                .checked()
             }
             Numeric::NegInfinity => Ok(Numeric::from(0i64)),
             other => Ok(other.clone()),
@@ -167,7 +224,9 @@ impl Numeric {
     fn check_logarithm(&self) -> SqlResult<()> {
         match self {
             Numeric::NaN => Ok(()),
-            _ if self.signum() < 0 => Err(logarithm_error("cannot take logarithm of a negative number")),
+            _ if self.signum() < 0 => Err(logarithm_error(
+                "cannot take logarithm of a negative number",
+            )),
             _ if self.signum() == 0 => Err(logarithm_error("cannot take logarithm of zero")),
             _ => Ok(()),
         }
@@ -179,8 +238,14 @@ impl Numeric {
     /// 2201E.
     pub fn ln(&self) -> SqlResult<Numeric> {
         self.check_logarithm()?;
-        let Numeric::Finite(value) = self else { return Ok(self.clone()) };
-        ln_at(value, clamp_scale(SIGNIFICANT_DIGITS_MIN - ln_weight(value), value.scale))?.checked()
+        let Numeric::Finite(value) = self else {
+            return Ok(self.clone());
+        };
+        ln_at(
+            value,
+            clamp_scale(SIGNIFICANT_DIGITS_MIN - ln_weight(value), value.scale),
+        )?
+        .checked()
     }
 
     /// The logarithm to a base.
@@ -218,7 +283,10 @@ impl Numeric {
             (Numeric::Finite(a), Numeric::Finite(b)) => {
                 let scale = a.scale.max(b.scale);
                 let divisor = gcd(magnitude(&a.at_scale(scale)), magnitude(&b.at_scale(scale)));
-                Numeric::Finite(Decimal { coefficient: IBig::from(divisor), scale })
+                Numeric::Finite(Decimal {
+                    coefficient: IBig::from(divisor),
+                    scale,
+                })
             }
             _ => Numeric::NaN,
         }
@@ -234,10 +302,17 @@ impl Numeric {
                 let scale = a.scale.max(b.scale);
                 let (x, y) = (magnitude(&a.at_scale(scale)), magnitude(&b.at_scale(scale)));
                 if x.is_zero() || y.is_zero() {
-                    return Ok(Numeric::Finite(Decimal { coefficient: IBig::ZERO, scale }));
+                    return Ok(Numeric::Finite(Decimal {
+                        coefficient: IBig::ZERO,
+                        scale,
+                    }));
                 }
                 let divisor = gcd(x.clone(), y.clone());
-                Decimal { coefficient: IBig::from(x / divisor * y), scale }.checked()
+                Decimal {
+                    coefficient: IBig::from(x / divisor * y),
+                    scale,
+                }
+                .checked()
             }
             _ => Ok(Numeric::NaN),
         }
@@ -249,7 +324,9 @@ impl Numeric {
     /// 22003.
     pub fn factorial(n: i64) -> SqlResult<Numeric> {
         if n < 0 {
-            return Err(crate::types::errors::range("factorial of a negative number is undefined"));
+            return Err(crate::types::errors::range(
+                "factorial of a negative number is undefined",
+            ));
         }
         if n > 32177 {
             return Err(numeric_overflow());

@@ -25,10 +25,10 @@ mod power;
 mod sum;
 
 pub use convert::Rounding;
-pub(crate) use sum::{NumericSum, deviation};
 pub(crate) use fast::{
     add_into, compare_bytes, divide_into, multiply_into, subtract_into, write_normalized,
 };
+pub(crate) use sum::{NumericSum, deviation};
 
 use alloc::vec::Vec;
 use dashu_int::{IBig, Sign, UBig};
@@ -108,7 +108,10 @@ pub(crate) fn magnitude(value: &IBig) -> UBig {
 impl Decimal {
     /// An integer.
     pub fn from_integer(value: impl Into<IBig>) -> Decimal {
-        Decimal { coefficient: value.into(), scale: 0 }
+        Decimal {
+            coefficient: value.into(),
+            scale: 0,
+        }
     }
 
     /// Whether it is below zero.
@@ -143,7 +146,11 @@ impl Numeric {
             Numeric::NegInfinity => return out.push(NEG_INFINITY),
             Numeric::Finite(value) => value,
         };
-        out.push(if value.is_negative() { NEGATIVE } else { POSITIVE });
+        out.push(if value.is_negative() {
+            NEGATIVE
+        } else {
+            POSITIVE
+        });
         out.extend_from_slice(&value.scale.to_le_bytes());
         let (_, words) = value.coefficient.as_sign_words();
         let start = out.len();
@@ -174,7 +181,11 @@ impl Numeric {
                     }
                     _ => UBig::from_le_bytes(magnitude),
                 };
-                let sign = if *class == NEGATIVE { Sign::Negative } else { Sign::Positive };
+                let sign = if *class == NEGATIVE {
+                    Sign::Negative
+                } else {
+                    Sign::Positive
+                };
                 Numeric::Finite(Decimal {
                     coefficient: IBig::from_parts(sign, magnitude),
                     scale: u16::from_le_bytes([*low, *high]),

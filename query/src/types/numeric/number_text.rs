@@ -24,7 +24,11 @@ fn split(text: &str) -> Option<Parts<'_>> {
         b'+' => (false, &text[1..]),
         _ => (false, text),
     };
-    let end = |s: &str| s.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(s.len());
+    let end = |s: &str| {
+        s.bytes()
+            .position(|b| !b.is_ascii_digit())
+            .unwrap_or(s.len())
+    };
     let (whole, rest) = rest.split_at(end(rest));
     let (fraction, rest) = match rest.strip_prefix('.') {
         Some(tail) => tail.split_at(end(tail)),
@@ -41,21 +45,42 @@ fn split(text: &str) -> Option<Parts<'_>> {
             if unsigned.is_empty() || end(unsigned) != unsigned.len() {
                 return None;
             }
-            let value: i64 = unsigned.parse().ok().filter(|e| *e < i64::from(i32::MAX / 2))?;
-            if digits.starts_with('-') { -value } else { value }
+            let value: i64 = unsigned
+                .parse()
+                .ok()
+                .filter(|e| *e < i64::from(i32::MAX / 2))?;
+            if digits.starts_with('-') {
+                -value
+            } else {
+                value
+            }
         }
         Some(_) => return None,
     };
-    Some(Parts { is_negative, whole, fraction, exponent })
+    Some(Parts {
+        is_negative,
+        whole,
+        fraction,
+        exponent,
+    })
 }
 
 /// The integer that two runs of digits together spell.
 fn parse_digits(whole: &str, fraction: &str) -> UBig {
     if whole.len() + fraction.len() <= 38 {
-        let value = whole.bytes().chain(fraction.bytes()).fold(0u128, |v, b| v * 10 + u128::from(b - b'0'));
+        let value = whole
+            .bytes()
+            .chain(fraction.bytes())
+            .fold(0u128, |v, b| v * 10 + u128::from(b - b'0'));
         return UBig::from(value);
     }
-    let parse = |s: &str| if s.is_empty() { UBig::ZERO } else { UBig::from_str_radix(s, 10).unwrap_or(UBig::ZERO) };
+    let parse = |s: &str| {
+        if s.is_empty() {
+            UBig::ZERO
+        } else {
+            UBig::from_str_radix(s, 10).unwrap_or(UBig::ZERO)
+        }
+    };
     parse(whole) * pow10(fraction.len() as u32) + parse(fraction)
 }
 
@@ -71,7 +96,11 @@ impl Numeric {
             return Ok(Numeric::NaN);
         }
         if unsigned.eq_ignore_ascii_case("inf") || unsigned.eq_ignore_ascii_case("infinity") {
-            return Ok(if trimmed.starts_with('-') { Numeric::NegInfinity } else { Numeric::Infinity });
+            return Ok(if trimmed.starts_with('-') {
+                Numeric::NegInfinity
+            } else {
+                Numeric::Infinity
+            });
         }
         debug_assert!(!trimmed.bytes().next().is_some_and(is_space));
         let parts = split(trimmed).ok_or_else(|| invalid_input("numeric", text))?;
@@ -82,7 +111,10 @@ impl Numeric {
             return Err(numeric_overflow());
         }
         if is_zero {
-            return Ok(Numeric::Finite(Decimal { coefficient: IBig::ZERO, scale: scale.max(0) as u16 }));
+            return Ok(Numeric::Finite(Decimal {
+                coefficient: IBig::ZERO,
+                scale: scale.max(0) as u16,
+            }));
         }
         if whole.len() as i64 + parts.exponent > WHOLE_DIGITS_MAX + parts.fraction.len() as i64 {
             return Err(numeric_overflow());
@@ -91,9 +123,17 @@ impl Numeric {
         if scale < 0 {
             digits *= pow10(scale.unsigned_abs() as u32);
         }
-        let sign = if parts.is_negative { Sign::Negative } else { Sign::Positive };
+        let sign = if parts.is_negative {
+            Sign::Negative
+        } else {
+            Sign::Positive
+        };
         let coefficient = IBig::from_parts(sign, digits);
-        Decimal { coefficient, scale: scale.max(0) as u16 }.checked()
+        Decimal {
+            coefficient,
+            scale: scale.max(0) as u16,
+        }
+        .checked()
     }
 
     /// Appends the text form.
@@ -109,7 +149,11 @@ impl Numeric {
         }
         let magnitude = magnitude(&value.coefficient);
         match u128::try_from(&magnitude) {
-            Ok(small) => place_point(itoa::Buffer::new().format(small).as_bytes(), value.scale, out),
+            Ok(small) => place_point(
+                itoa::Buffer::new().format(small).as_bytes(),
+                value.scale,
+                out,
+            ),
             Err(_) => place_point(magnitude.to_string().as_bytes(), value.scale, out),
         }
     }
@@ -125,16 +169,22 @@ impl Numeric {
         let precision = (typmod - 4) >> 16 & 0xffff;
         let scale = ((typmod - 4) & 0x7ff ^ 1024) - 1024;
         let overflow = |detail: alloc::string::String| {
-            SqlError::new(state::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow").with_detail(detail)
+            SqlError::new(state::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow")
+                .with_detail(detail)
         };
         match self {
             Numeric::NaN => Ok(Numeric::NaN),
             Numeric::Finite(value) => {
                 let rounded = value.round(scale);
-                let digits = digit_count(&super::magnitude(&rounded.coefficient)) as i32 - i32::from(rounded.scale);
+                let digits = digit_count(&super::magnitude(&rounded.coefficient)) as i32
+                    - i32::from(rounded.scale);
                 let whole_max = precision - scale;
                 if !rounded.is_zero() && digits > whole_max {
-                    let bound = if whole_max == 0 { "1".into() } else { format!("10^{whole_max}") };
+                    let bound = if whole_max == 0 {
+                        "1".into()
+                    } else {
+                        format!("10^{whole_max}")
+                    };
                     return Err(overflow(format!(
                         "A field with precision {precision}, scale {scale} must round to an absolute value less than {bound}."
                     )));

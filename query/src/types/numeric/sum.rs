@@ -27,7 +27,11 @@ impl NumericSum {
     /// Adds an integer.
     #[inline]
     pub(crate) fn add_integer(&mut self, value: i128) -> SqlResult<()> {
-        if self.try_add(value, 0) { Ok(()) } else { self.add_numeric(&Numeric::from(value)) }
+        if self.try_add(value, 0) {
+            Ok(())
+        } else {
+            self.add_numeric(&Numeric::from(value))
+        }
     }
 
     /// Adds a value squared.
@@ -67,7 +71,10 @@ impl NumericSum {
 
     /// The sum.
     pub(crate) fn total(&self) -> SqlResult<Numeric> {
-        let small = Numeric::Finite(Decimal { coefficient: IBig::from(self.small), scale: self.scale });
+        let small = Numeric::Finite(Decimal {
+            coefficient: IBig::from(self.small),
+            scale: self.scale,
+        });
         match &self.big {
             None => Ok(small),
             Some(big) => big.add(&small),
@@ -78,18 +85,28 @@ impl NumericSum {
     pub(crate) fn heap(&self) -> usize {
         match self.big.as_deref() {
             None => 0,
-            Some(Numeric::Finite(d)) => size_of::<Numeric>() + d.coefficient.as_sign_words().1.len() * 8,
+            Some(Numeric::Finite(d)) => {
+                size_of::<Numeric>() + d.coefficient.as_sign_words().1.len() * 8
+            }
             Some(_) => size_of::<Numeric>(),
         }
     }
 }
 
 /// The variance, or the standard deviation, of `count` values with these sums (`numeric_stddev_internal`).
-pub(crate) fn deviation(count: i64, sum: &Numeric, squares: &Numeric, is_sample: bool, is_root: bool) -> SqlResult<Option<Numeric>> {
+pub(crate) fn deviation(
+    count: i64,
+    sum: &Numeric,
+    squares: &Numeric,
+    is_sample: bool,
+    is_root: bool,
+) -> SqlResult<Option<Numeric>> {
     if count < if is_sample { 2 } else { 1 } {
         return Ok(None);
     }
-    let (Numeric::Finite(sum), Numeric::Finite(squares)) = (sum, squares) else { return Ok(Some(Numeric::NaN)) };
+    let (Numeric::Finite(sum), Numeric::Finite(squares)) = (sum, squares) else {
+        return Ok(Some(Numeric::NaN));
+    };
     let n = Decimal::from_integer(count);
     let mut square_of_sum = sum.times(sum);
     square_of_sum.coefficient = -square_of_sum.coefficient;
@@ -97,9 +114,17 @@ pub(crate) fn deviation(count: i64, sum: &Numeric, squares: &Numeric, is_sample:
     if numerator.is_negative() || numerator.is_zero() {
         return Ok(Some(Numeric::from(0i64)));
     }
-    let divisor = n.times(&Decimal::from_integer(if is_sample { count - 1 } else { count }));
+    let divisor = n.times(&Decimal::from_integer(if is_sample {
+        count - 1
+    } else {
+        count
+    }));
     let scale = numerator.scale_over(&divisor);
     let variance = numerator.over(&divisor, scale);
-    let result = if is_root { variance.sqrt_at(scale) } else { variance };
+    let result = if is_root {
+        variance.sqrt_at(scale)
+    } else {
+        variance
+    };
     result.checked().map(Some)
 }

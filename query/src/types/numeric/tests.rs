@@ -22,8 +22,16 @@ fn golden_bytes() {
     );
 }
 
-fn check_op(op: fn(&[u8], &[u8], &mut alloc::vec::Vec<u8>) -> vireo_abi::message::error::SqlResult<()>, a: &str, b: &str, expected: &str) {
-    let (a, b) = (Numeric::parse(a).unwrap().to_bytes(), Numeric::parse(b).unwrap().to_bytes());
+fn check_op(
+    op: fn(&[u8], &[u8], &mut alloc::vec::Vec<u8>) -> vireo_abi::message::error::SqlResult<()>,
+    a: &str,
+    b: &str,
+    expected: &str,
+) {
+    let (a, b) = (
+        Numeric::parse(a).unwrap().to_bytes(),
+        Numeric::parse(b).unwrap().to_bytes(),
+    );
     let mut out = alloc::vec::Vec::new();
     op(&a, &b, &mut out).unwrap();
     assert_eq!(Numeric::decode(&out).to_text(), expected);
@@ -32,7 +40,12 @@ fn check_op(op: fn(&[u8], &[u8], &mut alloc::vec::Vec<u8>) -> vireo_abi::message
 #[test]
 fn operations() {
     check_op(add_into, "1.5", "2.25", "3.75");
-    check_op(add_into, "99999999999999999999999999999999999999", "99999999999999999999999999999999999999", "199999999999999999999999999999999999998");
+    check_op(
+        add_into,
+        "99999999999999999999999999999999999999",
+        "99999999999999999999999999999999999999",
+        "199999999999999999999999999999999999998",
+    );
     check_op(subtract_into, "1", "1.00", "0.00");
     check_op(multiply_into, "1.10", "2.0", "2.200");
     check_op(divide_into, "1", "3", "0.33333333333333333333");
