@@ -43,7 +43,7 @@ if [ -x "$bin/initdb" ]; then
     echo "--- psql's script on both servers"
     as() { if [ "$(id -u)" = 0 ]; then su postgres -s /bin/bash -c "$*"; else bash -c "$*"; fi; }
     chmod 755 "$work"; mkdir "$work/pg"; [ "$(id -u)" != 0 ] || chown postgres "$work/pg"
-    as "$bin/initdb -D $work/pg -U postgres -E UTF8 --locale=C -A trust >/dev/null"
+    as "$bin/initdb -D $work/pg -U postgres -E UTF8 --lc-collate=C --lc-ctype=C.UTF-8 -A trust >/dev/null"
     as "$bin/pg_ctl -D $work/pg -w -o '-p $((port + 1)) -k $work/pg' -l $work/pg/log start >/dev/null"
     for p in "$port" $((port + 1)); do
         psql -X -a -h 127.0.0.1 -p "$p" -U postgres -f "$here/psql/statements.sql" >"$work/$p.out" 2>&1

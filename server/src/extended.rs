@@ -179,6 +179,8 @@ impl Session {
                 return Ok(());
             };
             let kind = plan.info.kind;
+            // The function may have died while a stale plan was made again.
+            self.notice_loss()?;
             if let Some(tag) = self.answer_in_block(kind, &portal.prepared.text)? {
                 complete(&self.mailbox, kind, tag.to_owned());
                 return Ok(());

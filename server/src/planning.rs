@@ -8,11 +8,17 @@ use crate::stop::Stop;
 use crate::transaction::unexpected_reply;
 use bytes::Bytes;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 use vireo_abi::message::error::{SqlError, state};
 use vireo_abi::message::parse::{ParseReply, ParseRequest};
 
 /// How often a statement whose plan is stale is planned again.
 pub const STALE_MAX: usize = 5;
+
+/// How long a statement waits for storage to open the database.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How often it looks.
+const START_POLL: Duration = Duration::from_millis(1);
 
 /// What a text is.
 #[derive(Debug)]
@@ -56,17 +62,7 @@ impl Session {
             return Ok(Planned::One(plan));
         }
         counters.plan_cache_misses.add(1);
-        let request = ParseRequest {
-            request: self.gateway.request_id(),
-            many: wanted.many,
-            parameter_oids: wanted.parameter_oids.to_vec(),
-            catalog_changes: self.catalog_changes.clone(),
-            user: self.user.clone(),
-            database: self.database.clone(),
-        };
-        let text = Bytes::copy_from_slice(wanted.text.as_bytes());
-        self.gateway.ask_parse(&self.mailbox, &request, text)?;
-        match self.reply().await? {
+        match self.ask_parse_when_ready(wanted).await? {
             Reply::Parse(ParseReply::Planned { statement, .. }, body) => {
                 let is_cacheable = statement.cacheable && !is_private;
                 let plan = self.gateway.new_plan(statement, body);
@@ -88,6 +84,32 @@ impl Session {
             Reply::Parse(ParseReply::Failed { error, .. }, _) => Err(self.refused(error).into()),
             Reply::Failed(error) => Err(error.into()),
             Reply::Execute(_) | Reply::Down => Err(unexpected_reply()),
+        }
+    }
+
+    /// Parse's reply. While storage opens the database there is no catalog to plan against; a statement
+    /// that comes so early waits, up to [`START_PATIENCE`].
+    async fn ask_parse_when_ready(&mut self, wanted: Wanted<'_>) -> Result<Reply, Stop> {
+        let text = Bytes::copy_from_slice(wanted.text.as_bytes());
+        let until = Instant::now() + START_PATIENCE;
+        loop {
+            let request = ParseRequest {
+                request: self.gateway.request_id(),
+                many: wanted.many,
+                parameter_oids: wanted.parameter_oids.to_vec(),
+                catalog_changes: self.catalog_changes.clone(),
+                user: self.user.clone(),
+                database: self.database.clone(),
+            };
+            self.gateway
+                .ask_parse(&self.mailbox, &request, text.clone())?;
+            let reply = self.reply().await?;
+            let is_early = matches!(&reply, Reply::Parse(ParseReply::Failed { error, .. }, _)
+                if &error.sqlstate == state::CANNOT_CONNECT_NOW);
+            if !is_early || Instant::now() > until {
+                return Ok(reply);
+            }
+            tokio::time::sleep(START_POLL).await;
         }
     }
 

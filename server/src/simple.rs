@@ -74,8 +74,8 @@ impl Session {
 
     /// Runs a piece of text; or says where its statements are, if they are several.
     async fn run_piece(&mut self, piece: Piece<'_>) -> Result<Vec<(u32, u32)>, Stop> {
-        self.notice_loss()?;
         for _ in 0..STALE_MAX {
+            self.notice_loss()?;
             let wanted = Wanted {
                 text: piece.text,
                 parameter_oids: &[],
@@ -91,6 +91,8 @@ impl Session {
                     return Ok(Vec::new());
                 }
             };
+            // The function may have died while parse planned: outside of its block the statement must not run.
+            self.notice_loss()?;
             if let Some(tag) = self.answer_in_block(plan.info.kind, piece.text)? {
                 complete(&self.mailbox, plan.info.kind, tag.to_owned());
                 return Ok(Vec::new());

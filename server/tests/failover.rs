@@ -91,6 +91,27 @@ fn a_block_that_is_lost_while_idle() {
 }
 
 #[test]
+fn a_block_that_is_lost_while_its_next_statement_is_planned() {
+    let server = start();
+    let mut client = server.raw();
+    client.start();
+    assert_eq!(client.ask(&query("begin")), "CZ T");
+    client.send(&query("held insert"));
+    crash_execute(&server);
+    let mut other = server.raw();
+    other.start();
+    other.ask(&query("release"));
+    let messages = client.until_ready();
+    assert_eq!(
+        messages[0].field(b'C').as_deref(),
+        Some("57P02"),
+        "it must not run on its own"
+    );
+    assert_eq!(messages.last().unwrap().body, [b'E']);
+    assert_eq!(client.ask(&query("rollback")), "CZ I");
+}
+
+#[test]
 fn a_pipeline_that_is_lost() {
     let server = start();
     let mut client = server.raw();

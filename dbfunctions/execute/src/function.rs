@@ -97,6 +97,7 @@ impl Function for ExecuteFunction {
     fn link_up(&mut self, port: usize, io: &mut Io) {
         if io.ports[port].peer() == Peer::Storage {
             self.shared.storage_port.set(Some(port));
+            self.shared.storage_came.notify_all();
         }
     }
 

@@ -123,11 +123,6 @@ impl Overlay {
         &self.log
     }
 
-    /// Whether nothing was written.
-    pub fn is_empty(&self) -> bool {
-        self.log.is_empty()
-    }
-
     /// The statement that writes now.
     pub fn statement(&self) -> u32 {
         self.statement

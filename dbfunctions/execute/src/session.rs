@@ -273,6 +273,7 @@ impl Session {
         let is_alone = run.sync && self.txn.is_none() && matches!(self.block, Block::None);
         let mut tries = 0;
         loop {
+            self.shared.wait_for_storage().await?;
             let txn = self.transaction(is_alone && tries < OPTIMISTIC_TRIES)?;
             let step = self
                 .statement(run, plan, &txn, &parameters, is_alone)

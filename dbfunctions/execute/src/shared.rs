@@ -44,6 +44,8 @@ pub struct Shared {
     pub congested: RefCell<Vec<bool>>,
     /// The port to storage, while it is up.
     pub storage_port: Cell<Option<usize>>,
+    /// Notified when storage is there again.
+    pub storage_came: Notify,
     /// Bytes of COPY data that wait in mailboxes.
     pub mail_bytes: Cell<usize>,
     /// Row ids that storage reserved for this instance.
@@ -68,6 +70,7 @@ impl Shared {
             room: Notify::new(),
             congested: RefCell::new(alloc::vec![false; ports]),
             storage_port: Cell::new(None),
+            storage_came: Notify::new(),
             mail_bytes: Cell::new(0),
             numbers: Numbers::default(),
             finished: Cell::new(0),
@@ -184,6 +187,31 @@ impl Shared {
 
     fn is_gateway(&self, port: usize) -> bool {
         self.storage_port.get() != Some(port)
+    }
+
+    /// Waits until storage has opened the database: storage answers nothing before, so the answer to any request
+    /// tells.
+    ///
+    /// # Errors
+    /// What storage could not open the database for; 57P02 when it died meanwhile.
+    pub async fn wait_for_storage(&self) -> SqlResult<()> {
+        loop {
+            let came = self.storage_came.notified();
+            match self.pools.newest() {
+                Err(error) if &error.sqlstate == state::CANNOT_CONNECT_NOW => {}
+                other => return other.map(drop),
+            }
+            if self.storage_port.get().is_none() {
+                came.await;
+                continue;
+            }
+            let ask = |request| StorageRequest::Reserve {
+                request,
+                tree: TreeId(0),
+                count: 1,
+            };
+            self.ask_storage(ask, Vec::new())?.reply().await?;
+        }
     }
 
     /// Waits until the gateway takes what was sent.

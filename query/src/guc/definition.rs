@@ -141,7 +141,7 @@ pub static DEFINITIONS: &[Definition] = &[
     ),
     setting(
         "lc_ctype",
-        "C",
+        "C.UTF-8",
         Domain::ReadOnly,
         "Shows the character classification and case conversion locale.",
     ),

@@ -62,6 +62,8 @@ fn fields(error: &SqlError, position: Option<usize>) -> Vec<(u8, String)> {
         (b'H', error.hint.as_deref()),
         (b'P', position.as_deref()),
         (b'W', error.context.as_deref()),
+        // The only schema of tables.
+        (b's', error.table.is_some().then_some("public")),
         (b't', error.table.as_deref()),
         (b'c', error.column.as_deref()),
         (b'n', error.constraint.as_deref()),

@@ -11,25 +11,38 @@ use vireo_abi::sql_type::{SqlType, TypeId};
 use vireo_runtime::{Function, Io, Start};
 
 /// The scripted parse function.
-pub struct FakeParse;
+pub struct FakeParse {
+    /// Statements that begin with "held", until "release" comes: their port, request and text.
+    held: Vec<(usize, ParseRequest, String)>,
+}
 
 impl Function for FakeParse {
     fn new(_: &Start, _: &mut Io) -> FakeParse {
-        FakeParse
+        FakeParse { held: Vec::new() }
     }
 
     fn poll(&mut self, io: &mut Io) -> bool {
         let mut has_worked = false;
-        for port in &mut io.ports {
-            while let Some(message) = port.receive() {
+        for index in 0..io.ports.len() {
+            while let Some(message) = io.ports[index].receive() {
                 has_worked = true;
                 let request: ParseRequest = decode(message.head).unwrap();
                 let text = std::str::from_utf8(message.body).unwrap().to_owned();
                 if text == "hang parse" {
                     continue;
                 }
+                if text.starts_with("held") {
+                    self.held.push((index, request, text));
+                    continue;
+                }
+                if text == "release" {
+                    for (index, request, text) in self.held.drain(..) {
+                        let (reply, plan) = answer(&request, &text);
+                        io.ports[index].send(&encode(&reply), &plan);
+                    }
+                }
                 let (reply, plan) = answer(&request, &text);
-                port.send(&encode(&reply), &plan);
+                io.ports[index].send(&encode(&reply), &plan);
             }
         }
         has_worked
