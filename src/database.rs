@@ -7,6 +7,7 @@ use crate::options::{DataDir, Options};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
@@ -15,6 +16,15 @@ use vireo_server::{Isolation, Server, ServerConfig, Stats, Topology};
 /// How often a start that takes long looks whether functions die.
 const READY_POLL: Duration = Duration::from_millis(50);
 
+/// How often it asks whether the storage function has recovered.
+const RECOVERY_POLL: Duration = Duration::from_micros(500);
+
+/// How long the first session waits for the database to be open.
+const OPEN_LIMIT: Duration = Duration::from_secs(60);
+
+/// SQLSTATE cannot_connect_now: storage recovers.
+const STARTING_UP: &str = "57P03";
+
 /// Starts of one function after which it counts as one that does not start.
 const STARTS_MAX: u32 = 3;
 
@@ -22,13 +32,15 @@ const STARTS_MAX: u32 = 3;
 #[derive(Debug)]
 pub struct Database {
     server: Server,
+    /// Whether a statement has been answered.
+    is_open: Mutex<bool>,
     /// Removed after the server has stopped.
     temporary: Option<TempDir>,
 }
 
 impl Database {
-    /// Opens a database, or makes it. Returns without waiting for the functions: the first statements
-    /// wait for them, [`Database::wait_ready`] does so without one.
+    /// Opens a database, or makes it. Returns without waiting for the functions: the first session does,
+    /// or [`Database::wait_ready`].
     ///
     /// # Errors
     /// The directory is in use, of another version, or cannot be made; `Isolation::Kvm` without /dev/kvm;
@@ -36,13 +48,17 @@ impl Database {
     pub fn open(options: Options) -> Result<Database, Error> {
         let (config, temporary) = config(options)?;
         let server = Server::start(config)?;
-        Ok(Database { server, temporary })
+        Ok(Database {
+            server,
+            is_open: Mutex::new(false),
+            temporary,
+        })
     }
 
-    /// A new session.
+    /// A new session. The first one waits until the database is open.
     ///
     /// # Errors
-    /// If there are too many sessions, or the database is closing.
+    /// If there are too many sessions, or the database is closing or cannot be opened.
     pub fn connect(&self) -> Result<Connection, Error> {
         Connection::open(self.connect_stream()?)
     }
@@ -51,18 +67,29 @@ impl Database {
     /// `tokio_postgres::Config::connect_raw` takes it. It works in any runtime.
     ///
     /// # Errors
-    /// If the database is closing.
+    /// As [`Database::connect`].
     pub fn connect_stream(&self) -> Result<DuplexStream, Error> {
+        self.wait_ready(OPEN_LIMIT)?;
         Ok(self.server.connect_local()?)
     }
 
-    /// Waits until every function is in its loop.
+    /// Waits until every function is in its loop and storage has recovered what was there.
     ///
     /// # Errors
-    /// [`Error::FunctionDown`] when one dies at each start, [`Error::Server`] when it takes longer than
-    /// the limit.
+    /// [`Error::FunctionDown`] when a function dies at each start, [`Error::Server`] when it takes longer
+    /// than the limit, [`Error::Statement`] with the reason when the database cannot be opened.
     pub fn wait_ready(&self, limit: Duration) -> Result<(), Error> {
-        let begin = Instant::now();
+        let mut is_open = self.is_open.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*is_open {
+            let begin = Instant::now();
+            self.wait_functions(begin, limit)?;
+            self.wait_recovered(begin, limit)?;
+            *is_open = true;
+        }
+        Ok(())
+    }
+
+    fn wait_functions(&self, begin: Instant, limit: Duration) -> Result<(), Error> {
         loop {
             let left = limit.saturating_sub(begin.elapsed());
             let Err(error) = self.server.wait_ready(left.min(READY_POLL)) else {
@@ -73,6 +100,19 @@ impl Database {
             }
             if left.is_zero() {
                 return Err(error.into());
+            }
+        }
+    }
+
+    fn wait_recovered(&self, begin: Instant, limit: Duration) -> Result<(), Error> {
+        let mut session = Connection::open(self.server.connect_local()?)?;
+        loop {
+            match session.execute("SELECT 1") {
+                Ok(_) => return session.close(),
+                Err(error) if error.sqlstate() == Some(STARTING_UP) && begin.elapsed() < limit => {
+                    std::thread::sleep(RECOVERY_POLL);
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -130,7 +170,9 @@ impl Database {
     /// # Errors
     /// If a temporary directory cannot be removed.
     pub fn close(self) -> Result<(), Error> {
-        let Database { server, temporary } = self;
+        let Database {
+            server, temporary, ..
+        } = self;
         server.shutdown();
         match temporary {
             Some(directory) => directory

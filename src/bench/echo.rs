@@ -30,10 +30,23 @@ impl Echo {
     /// # Errors
     /// If the hypervisor cannot start it.
     pub fn start(isolation: Isolation, spin: SpinMode) -> Result<Echo, BenchError> {
+        Echo::start_with(isolation, spin, true)
+    }
+
+    /// The same; without standbys, each replacement starts from nothing.
+    ///
+    /// # Errors
+    /// As [`Echo::start`].
+    pub fn start_with(
+        isolation: Isolation,
+        spin: SpinMode,
+        standbys: bool,
+    ) -> Result<Echo, BenchError> {
         let mut topology = Topology {
             isolation,
             catalog_pool_mib: 2,
             data_pool_mib: 2,
+            standbys,
             ..Topology::default()
         };
         topology.parse.instances = 0;
@@ -110,24 +123,31 @@ impl Echo {
         Ok(Latencies::new(durations))
     }
 
-    /// Kills the function and polls until its replacement, copied from a machine that was made ahead,
-    /// has answered: from the kill to the answer, and the part of it that the function's start took.
+    /// Kills the function and polls until its replacement has answered. It is copied from a machine that
+    /// was made ahead, if there are standbys and there was time to make one.
     ///
     /// # Errors
     /// If there is no answer.
-    pub fn replace(&mut self) -> Result<(Duration, Duration), BenchError> {
+    pub fn replace(&mut self) -> Result<Replacement, BenchError> {
         self.connect()?;
         let before = self.link.epoch();
-        let begin = Instant::now();
+        let killed = Instant::now();
         self.hypervisor.kill("echo0")?;
         while self.link.epoch() == before {
-            if begin.elapsed() > LIMIT {
+            if killed.elapsed() > LIMIT {
                 return Err(no_answer());
             }
             std::hint::spin_loop();
         }
+        self.connect()?;
+        let up = Instant::now();
         self.round_trip(b"")?;
-        Ok((begin.elapsed(), self.boot_time()))
+        let (answered, start) = (Instant::now(), self.boot_time());
+        Ok(Replacement {
+            start,
+            start_to_reply: start + (answered - up),
+            kill_to_reply: answered - killed,
+        })
     }
 
     /// How long the function's last start took, as the supervisor saw it.
@@ -164,16 +184,15 @@ impl Echo {
     }
 }
 
-/// From nothing to the first answer: a hypervisor, the function's machine, its image, its link. With the
-/// part of it that the function's start took.
-///
-/// # Errors
-/// If there is no answer.
-pub fn cold_boot(isolation: Isolation) -> Result<(Duration, Duration), BenchError> {
-    let begin = Instant::now();
-    let mut echo = Echo::start(isolation, SpinMode::Busy)?;
-    echo.round_trip(b"")?;
-    Ok((begin.elapsed(), echo.boot_time()))
+/// How long a replacement took.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Replacement {
+    /// From the decision to start it to its loop, as the supervisor saw it.
+    pub start: Duration,
+    /// That, and from its link being up to its first reply.
+    pub start_to_reply: Duration,
+    /// From the kill of its predecessor to its first reply.
+    pub kill_to_reply: Duration,
 }
 
 fn no_answer() -> BenchError {

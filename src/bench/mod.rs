@@ -13,7 +13,7 @@ mod latencies;
 mod load;
 
 pub use accounts::Accounts;
-pub use echo::{Echo, cold_boot};
+pub use echo::{Echo, Replacement};
 pub use latencies::Latencies;
 pub use load::{Load, LoadResult};
 

@@ -5,7 +5,7 @@ use clap::Args;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
-use vireodb::bench::{Accounts, BenchError, Echo, Latencies, Load, cold_boot};
+use vireodb::bench::{Accounts, BenchError, Echo, Load, Replacement};
 use vireodb::{Isolation, SpinMode};
 
 /// Round trips that are measured.
@@ -106,22 +106,18 @@ fn figures(arguments: &Arguments, isolation: Isolation) -> Result<Figures, Bench
 }
 
 fn boots(isolation: Isolation) -> Result<Boots, BenchError> {
-    let mut cold = Vec::new();
-    for _ in 0..BOOTS {
-        cold.push(cold_boot(isolation)?);
-    }
-    let mut echo = Echo::start(isolation, SpinMode::Busy)?;
-    let mut replaced = Vec::new();
+    Ok(Boots {
+        cold: replacements(isolation, false)?,
+        cloned: replacements(isolation, true)?,
+    })
+}
+
+fn replacements(isolation: Isolation, standbys: bool) -> Result<Vec<Replacement>, BenchError> {
+    let mut echo = Echo::start_with(isolation, SpinMode::Busy, standbys)?;
+    let mut replacements = Vec::new();
     for _ in 0..BOOTS {
         std::thread::sleep(BETWEEN_KILLS);
-        replaced.push(echo.replace()?);
+        replacements.push(echo.replace()?);
     }
-    let to_reply = |times: &[(Duration, Duration)]| Latencies::new(times.iter().map(|t| t.0));
-    let of_start = |times: &[(Duration, Duration)]| Latencies::new(times.iter().map(|t| t.1));
-    Ok(Boots {
-        cold: of_start(&cold),
-        cold_reply: to_reply(&cold),
-        replaced: of_start(&replaced),
-        replaced_reply: to_reply(&replaced),
-    })
+    Ok(replacements)
 }

@@ -4,7 +4,7 @@ use super::table::Table;
 use serde_json::{Value, json};
 use std::fmt;
 use std::time::Duration;
-use vireodb::bench::{Latencies, LoadResult};
+use vireodb::bench::{Latencies, LoadResult, Replacement};
 
 /// A load and what it came to.
 pub struct Throughput {
@@ -18,14 +18,10 @@ pub struct Throughput {
 
 /// Starts of a function.
 pub struct Boots {
-    /// The function's start, from nothing.
-    pub cold: Latencies,
-    /// From no hypervisor to the first reply.
-    pub cold_reply: Latencies,
-    /// The start of a replacement, copied from a template.
-    pub replaced: Latencies,
-    /// From the kill to the replacement's first reply.
-    pub replaced_reply: Latencies,
+    /// From nothing.
+    pub cold: Vec<Replacement>,
+    /// From a machine that was made ahead, a copy of a booted template.
+    pub cloned: Vec<Replacement>,
 }
 
 /// All figures of one isolation.
@@ -61,10 +57,16 @@ fn us(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
+/// One duration of each replacement.
+fn of(replacements: &[Replacement], part: fn(&Replacement) -> Duration) -> Latencies {
+    Latencies::new(replacements.iter().map(part))
+}
+
 impl Figures {
     /// Keys for JSON, names for people, values.
     fn values(&self) -> Vec<(String, String, f64)> {
         let mut values = Vec::new();
+        let (cold, cloned) = (&self.boots.cold, &self.boots.cloned);
         let latencies = [
             (
                 "round_trip",
@@ -76,17 +78,26 @@ impl Figures {
                 "the same, function parked",
                 &self.parked,
             ),
-            ("cold_boot", "function's cold start", &self.boots.cold),
+            ("cold_boot", "cold start", &of(cold, |r| r.start)),
             (
                 "cold_boot_to_reply",
-                "hypervisor and function to first reply",
-                &self.boots.cold_reply,
+                "cold start to first reply",
+                &of(cold, |r| r.start_to_reply),
             ),
-            ("clone_boot", "start from template", &self.boots.replaced),
+            (
+                "clone_boot",
+                "start from template",
+                &of(cloned, |r| r.start),
+            ),
+            (
+                "clone_boot_to_reply",
+                "start from template to first reply",
+                &of(cloned, |r| r.start_to_reply),
+            ),
             (
                 "kill_to_reply",
                 "kill to replacement's first reply",
-                &self.boots.replaced_reply,
+                &of(cloned, |r| r.kill_to_reply),
             ),
         ];
         for (key, name, latencies) in latencies {
