@@ -15,7 +15,8 @@ use vireo_query::types::output::{write_binary, write_text};
 /// A result as the file shows it: type and text, or an error.
 type Answer = Result<(String, String), String>;
 
-fn fault(error: Box<SqlError>) -> String {
+fn fault(error: impl AsRef<SqlError>) -> String {
+    let error = error.as_ref();
     format!("{} {}", error.state(), error.message)
 }
 

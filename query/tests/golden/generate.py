@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes values.tsv or aggregates.tsv: calls and what PostgreSQL 15 answers.
+"""Writes values.tsv: calls and what PostgreSQL 15 answers.
 
-usage: generate.py values|aggregates PSQL-ARGUMENTS... > values.tsv
-(for example: generate.py values -h /tmp/pg -p 5544 -U postgres > values.tsv)
+usage: generate.py PSQL-ARGUMENTS... > values.tsv
+(for example: generate.py -h /tmp/pg -p 5544 -U postgres > values.tsv)
 
 A line is tab-separated: kind, name, arguments, "=", type and text of the result (or E and the
-error). Kinds: s (a setting), i (input), f (function), o (operator), c (cast), a (aggregate).
+error). Kinds: s (a setting), i (input), f (function), o (operator), c (cast).
 An argument is type=text; the type unknown is a literal without a type.
 """
 import itertools
@@ -13,7 +13,6 @@ import random
 import subprocess
 import sys
 
-WHICH = sys.argv.pop(1)
 random.seed(15)
 lines = []
 
@@ -72,11 +71,6 @@ def reading(ty, *texts):
 
 def cast(argument, ty):
     add("c", ty, [argument], f"({literal(argument)})::{ty}")
-
-
-def aggregate(name, ty, values):
-    rows = ", ".join(f"({literal(ty + '=' + v)})" for v in values)
-    add("a", name, [f"{ty}={v}" for v in values], f"(select {name}(x) from (values {rows}) t(x))")
 
 
 def setting(name, value):
@@ -408,37 +402,8 @@ for ty in ("real", "double precision", "numeric"):
         for b in ("smallint", "integer", "bigint"):
             cast(f"{ty}={v}", b)
 
-# --- aggregates
-INT_LISTS = [["1"], ["1", "2", "4"], ["<null>"], ["1", "<null>", "3"], ["-5", "7", "100", "32767"], ["1", "1", "1"]]
-for ty in NUMBERS:
-    lists = INT_LISTS + [some(SAMPLES[ty], 5) for _ in range(5)]
-    if ty in ("real", "double precision", "numeric"):
-        lists += [["1.5", "2.25", "-3.125"], ["NaN", "1"], ["Infinity", "-Infinity"], ["0.1", "0.2", "0.3"]]
-    for values in lists:
-        for name in ("count", "sum", "avg", "min", "max", "var_pop", "var_samp", "variance", "stddev_pop", "stddev_samp", "stddev"):
-            aggregate(name, ty, values)
-        if ty in ("smallint", "integer", "bigint"):
-            for name in ("bit_and", "bit_or", "bit_xor"):
-                aggregate(name, ty, values)
-for _ in range(20):
-    aggregate("stddev", "numeric", [f"{random.uniform(-1000, 1000):.{random.randint(0, 9)}f}" for _ in range(5)])
-    aggregate("avg", "numeric", [f"{random.uniform(-1000, 1000):.{random.randint(0, 9)}f}" for _ in range(5)])
-for values in (["t", "f"], ["t", "t"], ["<null>"], ["f", "<null>"]):
-    for name in ("bool_and", "bool_or", "every"):
-        aggregate(name, "boolean", values)
-for ty in ("text", "varchar", "char(5)", "date", "timestamp", "timestamptz", "time", "interval", "oid"):
-    for _ in range(3):
-        values = some(SAMPLES[ty], 4)
-        aggregate("min", ty, values)
-        aggregate("max", ty, values)
-for values in (["1 day", "2 days", "3:00"], ["1 mon", "-1 day"], ["<null>"]):
-    aggregate("sum", "interval", values)
-    aggregate("avg", "interval", values)
-aggregate("sum", "text", ["a"])
-aggregate("max", "boolean", ["t"])
-
 # Output that stays small: fewer of the kinds with most lines, and no giants.
-SHARE = {"o": 0.34, "c": 0.4, "f": 0.52, "i": 0.64, "a": 0.3}
+SHARE = {"o": 0.34, "c": 0.4, "f": 0.52, "i": 0.64}
 seen, unique = set(), []
 for line in lines:
     key = (line[0], line[1], tuple(line[2]))
@@ -483,5 +448,5 @@ for kind, name, arguments, expression in unique:
         fields += ["=", next(answers)]
     line = "\t".join(fields)
     is_dull = "cannot cast type" in line and random.random() < 0.85
-    if (kind == "a") == (WHICH == "aggregates" ) and len(line) < 300 and not is_dull or kind == "s" and WHICH == "values":
+    if kind == "s" or len(line) < 300 and not is_dull:
         print(line)

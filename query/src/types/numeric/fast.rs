@@ -13,9 +13,14 @@ pub(super) fn small(bytes: &[u8]) -> Option<(i128, u16)> {
         return None;
     };
     let value = match magnitude.len() {
-        0 => 0,
-        1 => u128::from(magnitude[0]),
-        length @ 2..=16 => {
+        // Byte by byte: a copy of unknown length would be a call.
+        0..=8 => u128::from(
+            magnitude
+                .iter()
+                .rev()
+                .fold(0u64, |v, b| v << 8 | u64::from(*b)),
+        ),
+        length @ 9..=16 => {
             let mut word = [0; 16];
             word[..length].copy_from_slice(magnitude);
             u128::from_le_bytes(word)
@@ -36,7 +41,19 @@ pub(super) fn encode_small(value: i128, scale: u16, out: &mut Vec<u8>) {
     bytes[0] = if value < 0 { NEGATIVE } else { POSITIVE };
     bytes[1..3].copy_from_slice(&scale.to_le_bytes());
     bytes[3..].copy_from_slice(&magnitude.to_le_bytes());
-    out.extend_from_slice(&bytes[..3 + length]);
+    // All of it, then cut: a copy of a known length is no call.
+    let start = out.len();
+    out.extend_from_slice(&bytes);
+    out.truncate(start + 3 + length);
+}
+
+/// `a * b`, if it fits. Most factors are below 2^63, and their product cannot overflow.
+#[inline]
+fn multiply(a: i128, b: i128) -> Option<i128> {
+    match (i64::try_from(a), i64::try_from(b)) {
+        (Ok(a), Ok(b)) => Some(i128::from(a) * i128::from(b)),
+        _ => a.checked_mul(b),
+    }
 }
 
 /// `value` × 10^`digits`, if it fits.
@@ -46,7 +63,7 @@ pub(super) fn scale_up(value: i128, digits: u16) -> Option<i128> {
         return Some(value);
     }
     let factor = i128::try_from(*POW10.get(usize::from(digits))?).ok()?;
-    value.checked_mul(factor)
+    multiply(value, factor)
 }
 
 /// Both coefficients at the larger scale.
@@ -99,7 +116,7 @@ operation!(
     multiply_into, multiply, |a, b| {
         let ((x, x_scale), (y, y_scale)) = (small(a)?, small(b)?);
         let scale = x_scale.checked_add(y_scale).filter(|s| u32::from(*s) <= super::SCALE_MAX)?;
-        Some((x.checked_mul(y)?, scale))
+        Some((multiply(x, y)?, scale))
     }
 );
 operation!(
@@ -120,7 +137,13 @@ operation!(
         } else {
             (x, scale_up(y, u16::try_from(-shift).ok()?)?)
         };
-        let (quotient, rest) = (x.checked_div(y)?, x.checked_rem(y)?);
+        let (quotient, rest) = match (i64::try_from(x), i64::try_from(y)) {
+            (Ok(x), Ok(y)) => (i128::from(x.checked_div(y)?), i128::from(x.checked_rem(y)?)),
+            _ => {
+                let quotient = x.checked_div(y)?;
+                (quotient, x - quotient * y)
+            }
+        };
         let is_up = rest.unsigned_abs() >= y.unsigned_abs() - rest.unsigned_abs();
         let step = if !is_up || rest == 0 { 0 } else if (x < 0) == (y < 0) { 1 } else { -1 };
         Some((quotient + step, scale))

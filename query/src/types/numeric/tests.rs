@@ -22,12 +22,10 @@ fn golden_bytes() {
     );
 }
 
-fn check_op(
-    op: fn(&[u8], &[u8], &mut alloc::vec::Vec<u8>) -> vireo_abi::message::error::SqlResult<()>,
-    a: &str,
-    b: &str,
-    expected: &str,
-) {
+type Operation =
+    fn(&[u8], &[u8], &mut alloc::vec::Vec<u8>) -> vireo_abi::message::error::SqlResult<()>;
+
+fn check_op(op: Operation, a: &str, b: &str, expected: &str) {
     let (a, b) = (
         Numeric::parse(a).unwrap().to_bytes(),
         Numeric::parse(b).unwrap().to_bytes(),
