@@ -1,6 +1,6 @@
 //! Starts of a function to its first reply: from nothing, and as a copy of a booted template.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use std::time::Duration;
 use vireodb::bench::Echo;
 use vireodb::{Isolation, SpinMode};
@@ -32,5 +32,8 @@ fn boot(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, boot);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    boot(&mut criterion);
+    criterion.final_summary();
+}

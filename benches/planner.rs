@@ -1,6 +1,6 @@
 //! Text to plan for pgbench's statements: what a statement costs that is not in the plan cache.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use vireo_abi::ids::{TreeId, Version};
@@ -120,5 +120,8 @@ fn planner(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, planner);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    planner(&mut criterion);
+    criterion.final_summary();
+}

@@ -1,6 +1,6 @@
 //! One row by its key, through an embedded session with the simple protocol: one client, no socket.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use vireodb::Isolation;
 use vireodb::bench::Accounts;
 
@@ -29,5 +29,8 @@ fn point_read(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, point_read);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    point_read(&mut criterion);
+    criterion.final_summary();
+}

@@ -1,6 +1,6 @@
 //! An empty round trip between the host and an echo function through the real ring, both polling.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use vireodb::bench::Echo;
 use vireodb::{Isolation, SpinMode};
 
@@ -24,5 +24,8 @@ fn round_trip(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, round_trip);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    round_trip(&mut criterion);
+    criterion.final_summary();
+}

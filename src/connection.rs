@@ -92,7 +92,7 @@ impl Connection {
                     rows: rows.take(),
                 }),
                 Event::Failed(error) => {
-                    failure.get_or_insert(Error::Statement(error));
+                    failure.get_or_insert(Error::Statement(Box::new(error)));
                 }
                 Event::CopyIn => {
                     if let Err(source) = self.send_copy(data)? {

@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// A statement failed; the session goes on.
     #[error("{0}")]
-    Statement(ServerError),
+    Statement(Box<ServerError>),
     /// `query` was given no statement that returns rows.
     #[error("the statement returned no rows to read")]
     NoRows,
@@ -38,7 +38,13 @@ pub enum Error {
     },
     /// The session is lost.
     #[error(transparent)]
-    Client(#[from] vireo_client::Error),
+    Client(Box<vireo_client::Error>),
+}
+
+impl From<vireo_client::Error> for Error {
+    fn from(error: vireo_client::Error) -> Error {
+        Error::Client(Box::new(error))
+    }
 }
 
 impl Error {

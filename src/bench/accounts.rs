@@ -14,11 +14,12 @@ pub(super) const ACCOUNTS: u32 = 100_000;
 /// Tellers of one branch.
 pub(super) const TELLERS: u32 = 10;
 
-const TABLES: &str = "\
-CREATE TABLE pgbench_branches (bid integer PRIMARY KEY, bbalance integer NOT NULL, filler char(88));
-CREATE TABLE pgbench_tellers (tid integer PRIMARY KEY, bid integer, tbalance integer NOT NULL, filler char(84));
-CREATE TABLE pgbench_accounts (aid integer PRIMARY KEY, bid integer, abalance integer NOT NULL, filler char(84));
-CREATE TABLE pgbench_history (tid integer, bid integer, aid integer, delta integer, mtime timestamp, filler char(22));";
+const TABLES: [&str; 4] = [
+    "CREATE TABLE pgbench_branches (bid integer PRIMARY KEY, bbalance integer NOT NULL, filler char(88))",
+    "CREATE TABLE pgbench_tellers (tid integer PRIMARY KEY, bid integer, tbalance integer NOT NULL, filler char(84))",
+    "CREATE TABLE pgbench_accounts (aid integer PRIMARY KEY, bid integer, abalance integer NOT NULL, filler char(84))",
+    "CREATE TABLE pgbench_history (tid integer, bid integer, aid integer, delta integer, mtime timestamp, filler char(22))",
+];
 
 /// An embedded database with pgbench's tables.
 #[derive(Debug)]
@@ -55,7 +56,9 @@ impl Accounts {
 
     fn fill(&self) -> Result<(), Error> {
         let mut session = self.database.connect()?;
-        session.execute(TABLES)?;
+        for table in TABLES {
+            session.execute(table)?;
+        }
         for branch in 1..=self.branches {
             let first_teller = (branch - 1) * TELLERS + 1;
             session.execute(&format!(

@@ -204,7 +204,7 @@ impl LoadClient {
         self.random ^= self.random << 25;
         self.random ^= self.random >> 27;
         let high = self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
-        let number = (high * u64::from(most) >> 32) + 1;
+        let number = ((high * u64::from(most)) >> 32) + 1;
         i32::try_from(number).unwrap_or(i32::MAX)
     }
 }

@@ -49,7 +49,7 @@ const STATEMENTS: [(&str, &str); 13] = [
     (
         "Groups that pass a condition.",
         "SELECT customer, sum(amount) AS total FROM orders GROUP BY customer \
-         HAVING sum(amount) > 5300 ORDER BY total DESC LIMIT 5",
+         HAVING sum(amount) > 7500 ORDER BY total DESC LIMIT 5",
     ),
     (
         "A second table, filled from the first.",
