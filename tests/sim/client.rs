@@ -47,6 +47,12 @@ pub struct Failure {
     pub is_in_block: bool,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.message, self.sqlstate)
+    }
+}
+
 /// What a client does next.
 #[derive(Debug)]
 pub enum Action {
@@ -85,7 +91,7 @@ pub fn verdict(failure: &Failure, statement: &str) -> Verdict {
         "40001" | "40P01" | "57014" | "57P03" | "53100" => Verdict::Again,
         // A function died, or a disk failed, in the middle.
         "57P02" | "08007" | "58030" => Verdict::Unknown,
-        _ => panic!("{statement} failed: {failure:?}"),
+        _ => panic!("{statement} failed: {failure}"),
     }
 }
 
@@ -105,7 +111,7 @@ impl Client for Script {
     fn next(&mut self, outcome: Option<Outcome>, _: &mut Random) -> Action {
         match outcome {
             Some(Outcome::Failed(failure)) if failure.sqlstate != "57P03" => {
-                panic!("a statement of the setup failed: {failure:?}");
+                panic!("a statement of the setup failed: {failure}");
             }
             // Storage is making the database still.
             Some(Outcome::Failed(_)) => return Action::Sleep(1000),

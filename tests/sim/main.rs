@@ -28,7 +28,7 @@ use scheduler::{Plan, Report, Scheduler};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Seeds of a run without wishes.
-const SEEDS: u64 = 6;
+const SEEDS: u64 = 10;
 
 fn wish(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
@@ -114,7 +114,7 @@ fn balances_hold_whatever_goes_wrong() {
 
 #[test]
 fn a_seed_is_a_run() {
-    let seed = wish("VIREO_SIM_SEED").unwrap_or(4);
+    let seed = wish("VIREO_SIM_SEED").unwrap_or(5);
     let (first, second) = (run(seed, true), run(seed, true));
     if first != second {
         let lines = first.text.lines().zip(second.text.lines());
@@ -122,4 +122,36 @@ fn a_seed_is_a_run() {
         panic!("the traces of seed {seed} differ: {differing:?}");
     }
     assert_ne!(first.hash, run(seed + 1, false).hash);
+}
+
+/// Where things are in memory, and what a hash map makes of that, changes from process to process.
+#[test]
+fn a_seed_is_a_run_in_any_process() {
+    let program = std::env::current_exe().expect("this program");
+    let seed = wish("VIREO_SIM_SEED").unwrap_or(2);
+    let says = || {
+        let output = std::process::Command::new(&program)
+            .args([
+                "--exact",
+                "balances_hold_whatever_goes_wrong",
+                "--nocapture",
+            ])
+            .env("VIREO_SIM_SEED", seed.to_string())
+            .env("VIREO_SIM_SEEDS", "2")
+            .env_remove("VIREO_SIM_TRACE")
+            .output()
+            .expect("this program runs");
+        assert!(
+            output.status.success(),
+            "seeds from {seed} fail in a process of their own"
+        );
+        let text = String::from_utf8(output.stdout).expect("text");
+        text.lines()
+            .filter(|line| line.starts_with("seed "))
+            .map(str::to_string)
+            .collect::<Vec<_>>()
+    };
+    let first = says();
+    assert_eq!(first.len(), 2);
+    assert_eq!(first, says());
 }

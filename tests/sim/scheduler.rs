@@ -96,7 +96,7 @@ impl Scheduler {
             accounts: 150,
             counters: 3,
         };
-        self.boot();
+        self.boot(plan.power_cuts > 0);
         self.run_clients(vec![Box::new(Script::new(setup(scale)))]);
         let mut clients = self.load(scale, plan);
         let mut mishaps = self.mishaps(plan);
@@ -111,8 +111,7 @@ impl Scheduler {
                 break;
             }
             clients = self.machine.power_cut();
-            self.replaces_storage_at = None;
-            self.boot();
+            self.boot(true);
             self.check();
         }
         self.settle();
@@ -183,12 +182,23 @@ impl Scheduler {
         mishaps
     }
 
-    /// Everything starts, in any order that the pools allow.
-    fn boot(&mut self) {
-        let mut places = self.machine.places();
-        while !places.is_empty() {
-            let place = places.swap_remove(self.random.below(places.len() as u64) as usize);
-            self.machine.start(place);
+    /// Everything starts, in any order. `is_cut`: now and then the power goes again before it is up.
+    fn boot(&mut self, is_cut: bool) {
+        loop {
+            self.replaces_storage_at = None;
+            let mut places = self.machine.places();
+            while !places.is_empty() {
+                let place = places.swap_remove(self.random.below(places.len() as u64) as usize);
+                self.machine.start(place);
+            }
+            if !is_cut || self.random.once_in(2) {
+                return;
+            }
+            for _ in 0..self.random.below(250) {
+                self.step();
+            }
+            let clients = self.machine.power_cut();
+            assert!(clients.is_empty(), "nobody is connected yet");
         }
     }
 
@@ -401,11 +411,16 @@ impl Scheduler {
                 timers.push(node.starts_at_ns);
             }
         }
-        let next = timers.into_iter().min();
-        let next = next.unwrap_or_else(|| {
-            let waiting = self.machine.gateway.waiting();
-            panic!("everything sleeps, and nobody will wake it:{waiting}")
-        });
+        let Some(next) = timers.into_iter().min() else {
+            // Nobody is connected while the machine boots.
+            let gateway = &self.machine.gateway;
+            let waiting = gateway.waiting();
+            assert!(
+                gateway.is_done(),
+                "everything sleeps, and nobody will wake it:{waiting}"
+            );
+            return;
+        };
         self.machine.now_ns = self.machine.now_ns.max(next);
     }
 }

@@ -358,10 +358,10 @@ pub struct Auditor {
 }
 
 const SUMS: [&str; 4] = [
-    "SELECT abalance FROM accounts",
+    "SELECT sum(abalance) FROM accounts",
     "SELECT tbalance FROM tellers",
     "SELECT bbalance FROM branches",
-    "SELECT delta FROM history",
+    "SELECT sum(delta) FROM history",
 ];
 
 impl Auditor {
@@ -460,7 +460,7 @@ impl Client for Check {
             Some(Outcome::Failed(failure)) if failure.sqlstate == "57P03" => {
                 return Action::Sleep(1000);
             }
-            Some(Outcome::Failed(failure)) => panic!("a check failed: {failure:?}"),
+            Some(Outcome::Failed(failure)) => panic!("a check failed: {failure}"),
             None => {}
         }
         match CHECKS.get(self.results.len()) {
