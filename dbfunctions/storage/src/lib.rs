@@ -141,6 +141,10 @@ impl Function for StorageFunction {
     }
 
     fn poll(&mut self, io: &mut Io) -> bool {
+        // A function that takes another's place begins before its links are up. Requests wait in theirs.
+        if io.block.iter().any(Option::is_none) {
+            return false;
+        }
         let mut worked = self.receive(io);
         if io.is_stopping() && !self.is_stopping {
             self.is_stopping = true;
