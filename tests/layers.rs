@@ -5,7 +5,9 @@ use std::path::Path;
 
 /// The crates of ours that a manifest names among its `[dependencies]`.
 fn imports(directory: &str) -> BTreeSet<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory).join("Cargo.toml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(directory)
+        .join("Cargo.toml");
     let text = std::fs::read_to_string(&path).expect("a manifest");
     let mut section = String::new();
     let mut found = BTreeSet::new();
@@ -24,7 +26,10 @@ fn imports(directory: &str) -> BTreeSet<String> {
 
 fn check(directory: &str, allowed: &[&str]) {
     for import in imports(directory) {
-        assert!(allowed.contains(&import.as_str()), "{directory} imports {import}");
+        assert!(
+            allowed.contains(&import.as_str()),
+            "{directory} imports {import}"
+        );
     }
 }
 
@@ -36,10 +41,22 @@ fn imports_go_one_way() {
     check("hypervisor", &["vireo-abi"]);
     check("client", &[]);
     check("dbfunctions/runtime", &["vireo-abi"]);
-    check("dbfunctions/parse", &["vireo-abi", "vireo-runtime", "vireo-query", "vireo-storage"]);
-    check("dbfunctions/execute", &["vireo-abi", "vireo-runtime", "vireo-query", "vireo-storage"]);
-    check("dbfunctions/storage", &["vireo-abi", "vireo-runtime", "vireo-storage"]);
-    check("server", &["vireo-abi", "vireo-hypervisor", "vireo-functions"]);
+    check(
+        "dbfunctions/parse",
+        &["vireo-abi", "vireo-runtime", "vireo-query", "vireo-storage"],
+    );
+    check(
+        "dbfunctions/execute",
+        &["vireo-abi", "vireo-runtime", "vireo-query", "vireo-storage"],
+    );
+    check(
+        "dbfunctions/storage",
+        &["vireo-abi", "vireo-runtime", "vireo-storage"],
+    );
+    check(
+        "server",
+        &["vireo-abi", "vireo-hypervisor", "vireo-functions"],
+    );
 }
 
 /// The files of a crate's sources.
@@ -57,12 +74,24 @@ fn sources(directory: &Path, out: &mut Vec<std::path::PathBuf>) {
 #[test]
 fn only_the_hypervisor_touches_kvm() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for directory in ["abi", "query", "storage", "dbfunctions/runtime", "server/src", "client", "src"] {
+    for directory in [
+        "abi",
+        "query",
+        "storage",
+        "dbfunctions/runtime",
+        "server/src",
+        "client",
+        "src",
+    ] {
         let mut files = Vec::new();
         sources(&root.join(directory), &mut files);
         for file in files {
             let text = std::fs::read_to_string(&file).expect("a source file");
-            assert!(!text.contains("kvm_ioctls"), "{} uses kvm_ioctls", file.display());
+            assert!(
+                !text.contains("kvm_ioctls"),
+                "{} uses kvm_ioctls",
+                file.display()
+            );
         }
     }
 }

@@ -262,7 +262,7 @@ impl ExecuteFunction {
             // The gateway checks what clients say; what it lets pass by mistake is said and left out.
             let mut warning = error;
             warning.severity = vireo_abi::message::error::Severity::Warning;
-            state.notices.borrow_mut().push(warning);
+            state.notices.borrow_mut().push(*warning);
             Settings::default()
         });
         let session = Session::new(self.shared.clone(), state.clone(), settings);

@@ -90,7 +90,7 @@ pub struct SessionState {
     /// Its database.
     pub database: String,
     /// Notices of the statement that runs.
-    pub notices: RefCell<Vec<Box<SqlError>>>,
+    pub notices: RefCell<Vec<SqlError>>,
     /// The request at storage that a cancellation withdraws.
     pub withdrawable: Cell<Option<RequestId>>,
     mail: RefCell<VecDeque<Mail>>,
@@ -203,7 +203,7 @@ pub struct Session {
     settings: Settings,
     txn: Option<Rc<Txn>>,
     block: Block,
-    portals: HashMap<RequestId, Portal>,
+    portals: HashMap<RequestId, Box<Portal>>,
     random: u64,
     /// What the gateway was last told of uncommitted catalog changes.
     told_changes: usize,
@@ -336,7 +336,7 @@ impl Session {
                     .send_rows(&mut portal, run.request, run.max_rows)
                     .await?
                 {
-                    Progress::Suspended => Finished::Suspended(portal),
+                    Progress::Suspended => Finished::Suspended(Box::new(portal)),
                     Progress::Done => Finished::Tag(portal.tag()),
                 }
             }
@@ -618,7 +618,7 @@ impl Session {
     fn warn(&self, sqlstate: &[u8; 5], message: &str) {
         let mut warning = SqlError::new(sqlstate, message);
         warning.severity = Severity::Warning;
-        self.state.notices.borrow_mut().push(warning);
+        self.state.notices.borrow_mut().push(*warning);
     }
 
     fn flush_notices(&self, request: RequestId) {
@@ -627,7 +627,7 @@ impl Session {
             let reply = ExecuteReply::Notice {
                 session,
                 request,
-                notice,
+                notice: Box::new(notice),
             };
             self.shared.reply(port, &reply, Vec::new());
         }

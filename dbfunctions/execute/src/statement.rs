@@ -5,6 +5,7 @@ use crate::portal::{Portal, Rows, Tag};
 use crate::session::SessionState;
 use crate::shared::{Shared, unexpected_reply};
 use crate::transaction::Txn;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::rc::Rc;
@@ -28,7 +29,7 @@ pub enum Finished {
     /// With this command tag.
     Tag(String),
     /// The row window is full.
-    Suspended(Portal),
+    Suspended(Box<Portal>),
     /// The plan was not made against this catalog.
     Stale(PlanId),
 }
@@ -378,7 +379,7 @@ fn set(
     Ok(())
 }
 
-fn in_block(what: &str) -> alloc::boxed::Box<SqlError> {
+fn in_block(what: &str) -> Box<SqlError> {
     SqlError::new(
         state::ACTIVE_SQL_TRANSACTION,
         format!("{what} cannot run inside a transaction block"),

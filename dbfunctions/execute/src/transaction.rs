@@ -604,6 +604,6 @@ impl Transaction for Txn {
     }
 
     fn notice(&self, notice: Box<SqlError>) {
-        self.session.notices.borrow_mut().push(notice);
+        self.session.notices.borrow_mut().push(*notice);
     }
 }

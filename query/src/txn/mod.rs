@@ -41,8 +41,11 @@ pub struct KeyRange {
 
 impl KeyRange {
     /// Every key, ascending.
-    pub const ALL: KeyRange =
-        KeyRange { lower: Bound::Unbounded, upper: Bound::Unbounded, is_backward: false };
+    pub const ALL: KeyRange = KeyRange {
+        lower: Bound::Unbounded,
+        upper: Bound::Unbounded,
+        is_backward: false,
+    };
 }
 
 /// Takes the rows of a scan; the row's bytes are valid during the call.

@@ -187,7 +187,14 @@ fn table(
         let keys: Vec<&Vector> = indexed.iter().map(|c| &columns[*c as usize]).collect();
         bytes.clear();
         if !keys.is_empty() {
-            key::encode_index("i", key_types.iter().copied().zip(keys.iter().copied()), 0, id, &mut bytes).unwrap();
+            key::encode_index(
+                "i",
+                key_types.iter().copied().zip(keys.iter().copied()),
+                0,
+                id,
+                &mut bytes,
+            )
+            .unwrap();
             txn.put(index, &bytes, &key::row_id(id), Version(0))
                 .unwrap();
         }
