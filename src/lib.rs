@@ -26,7 +26,7 @@
 //! 3. A temporary database's directory is gone after [`Database::close`] or the drop of the database.
 //!
 //! Failure: a function that dies is replaced; the statements in flight fail with an SQLSTATE
-//! ([`Error::Statement`]) and sessions go on. [`bench`] holds the measurements that `vireo bench` makes.
+//! ([`Error::Statement`]) and sessions go on. [`mod@bench`] holds the measurements that `vireo bench` makes.
 #![forbid(unsafe_code)]
 
 pub mod bench;

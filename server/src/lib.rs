@@ -4,7 +4,7 @@
 //! or [`Server::connect_local`]; all are served by the same session code. It runs on the host because it
 //! owns sockets; it knows of SQL only what the protocol makes it know.
 //!
-//! Where things are: [`wire`] the protocol's bytes; `startup`, `session`, `simple`, `extended`, `copy`
+//! Where things are: `wire` the protocol's bytes; `startup`, `session`, `simple`, `extended`, `copy`
 //! a client's side; `planning`, `run`, `transaction` a statement's way; `gateway`, `dispatch`, `port`,
 //! `mailbox` the functions' side; `plan`, `plan_cache`; `server`, `datadir`, `listen`, `admin` what surrounds them.
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! The SQL shell: statements from a terminal, a string or a file to a [`Connection`], results to the screen.
+//! The SQL shell: statements from a terminal, a string or a file to a [`crate::Connection`], results to the screen.
 //!
 //! ```text
 //!  lines ──Splitter──> statements ──Connection──> events ──Printer──> text

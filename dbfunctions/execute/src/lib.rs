@@ -12,7 +12,7 @@
 //! storage, or for room in the gateway's link, and gives the others their turn between chunks.
 //!
 //! Invariants:
-//! 1. A page of a pool is only read while the snapshot that shows it is held ([`snapshot::Held`]), and not after the link
+//! 1. A page of a pool is only read while the snapshot that shows it is held (`snapshot::Held`), and not after the link
 //!    to storage went down: then every task that could hold a reference is ended or waits.
 //! 2. Nothing is sent in the middle of a turn: messages gather in the outbox and leave when the tasks rest.
 //! 3. A session has at most one statement running.

@@ -72,7 +72,7 @@ pub enum Expr {
     Or(#[rkyv(omit_bounds)] Vec<Expr>),
     /// NOT.
     Not(#[rkyv(omit_bounds)] Box<Expr>),
-    /// IS [NOT] NULL.
+    /// `IS [NOT] NULL`.
     IsNull {
         /// What.
         #[rkyv(omit_bounds)]
@@ -80,7 +80,7 @@ pub enum Expr {
         /// IS NOT NULL.
         is_negated: bool,
     },
-    /// IS [NOT] TRUE, IS [NOT] FALSE (UNKNOWN is `IsNull`).
+    /// `IS [NOT] TRUE`, `IS [NOT] FALSE` (UNKNOWN is `IsNull`).
     IsBool {
         /// What.
         #[rkyv(omit_bounds)]
@@ -90,7 +90,7 @@ pub enum Expr {
         /// NOT.
         is_negated: bool,
     },
-    /// IS [NOT] DISTINCT FROM; both sides of one type.
+    /// `IS [NOT] DISTINCT FROM`; both sides of one type.
     IsDistinct {
         /// Left.
         #[rkyv(omit_bounds)]
@@ -130,7 +130,7 @@ pub enum Expr {
         /// Result type.
         sql_type: SqlType,
     },
-    /// [NOT] IN a list; all of one type.
+    /// `[NOT] IN` a list; all of one type.
     InList {
         /// What.
         #[rkyv(omit_bounds)]

@@ -1,4 +1,4 @@
-//! How rows and keys are encoded: [`tuple`] for the rows of tables, [`key`] for the keys of trees and of sorts, [`wire`]
+//! How rows and keys are encoded: [`mod@tuple`] for the rows of tables, [`key`] for the keys of trees and of sorts, [`wire`]
 //! for the rows that clients get.
 
 pub mod key;
