@@ -253,6 +253,13 @@ impl Session {
             Some(Err(error)) => Err(error),
             None => Ok(Finished::Stale(run.plan)),
         };
+        // The last of several statements commits what those before it began.
+        let result = match result {
+            Ok(Finished::Tag(tag)) if run.sync => {
+                self.end_implicit().await.map(|()| Finished::Tag(tag))
+            }
+            other => other,
+        };
         self.answer(run.request, run.sync, result).await;
     }
 
