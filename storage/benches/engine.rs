@@ -92,6 +92,7 @@ impl Machine {
             seed: 1,
             checkpoint_bytes: 64 << 20,
             locks_max: 1 << 20,
+            leases_locks: false,
         };
         let mut machine = Machine {
             engine: Engine::new(config, memory),

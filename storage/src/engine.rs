@@ -46,6 +46,8 @@ pub struct Config {
     pub checkpoint_bytes: u64,
     /// Locks held at a time.
     pub locks_max: usize,
+    /// Whether the peer that asks may keep all locks itself: there is one only.
+    pub leases_locks: bool,
 }
 
 /// The memory that the engine works in.
@@ -336,7 +338,8 @@ fn request_of(request: &StorageRequest) -> Option<RequestId> {
         | StorageRequest::Stage { request, .. }
         | StorageRequest::Commit { request, .. }
         | StorageRequest::Reserve { request, .. }
-        | StorageRequest::Checkpoint { request } => Some(*request),
+        | StorageRequest::Checkpoint { request }
+        | StorageRequest::LeaseLocks { request } => Some(*request),
         StorageRequest::Abort { .. } | StorageRequest::Withdraw { .. } => None,
     }
 }

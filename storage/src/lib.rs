@@ -6,6 +6,8 @@
 //! without a message: [`PoolView`] finds pages, [`announce::Announcer`] acquires a [`Snapshot`],
 //! [`Tree::get`] and [`Cursor`] read a tree in it.
 //!
+//! An execute instance may also keep row locks itself, in the same [`lock::Locks`], if storage leases them to it.
+//!
 //! **The writer** (the storage function) drives the engine, a state machine over two block
 //! devices that owns everything else: trees, locks, commits, the log, checkpoints.
 //!
@@ -27,7 +29,7 @@ mod engine;
 mod error;
 #[allow(unsafe_code)] // the one module that touches shared memory
 mod frame;
-mod lock;
+pub mod lock;
 mod log;
 mod node;
 mod node_mut;

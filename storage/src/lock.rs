@@ -1,4 +1,5 @@
-//! The lock table: who holds what, who waits, and whether a wait would never end.
+//! The lock table: who holds what, who waits, and whether a wait would never end. It is storage's, and that of an execute
+//! instance to which storage leases the locks.
 //!
 //! A lock has an identity of 64 bits, a hash of tree and key: two keys that fall together
 //! only wait for each other needlessly. Whoever locks a key holds the whole tree's lock `Shared` as well, so
@@ -18,15 +19,15 @@ use hashbrown::HashMap;
 use vireo_abi::ids::TreeId;
 use vireo_abi::message::storage::LockMode;
 
-/// A transaction, by the engine's number.
-pub(crate) type Txn = u64;
+/// A transaction, by the number of the table's owner.
+pub type Txn = u64;
 
 /// A lock's identity.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct LockId(u64);
+pub struct LockId(u64);
 
 /// The identity of a key's lock; of the whole tree's for the empty key.
-pub(crate) fn lock_id(seed: u64, tree: TreeId, key: &[u8]) -> LockId {
+pub fn lock_id(seed: u64, tree: TreeId, key: &[u8]) -> LockId {
     const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| {
         let product = u128::from(hash ^ word) * u128::from(MULTIPLIER | 1);
@@ -86,16 +87,19 @@ impl Lock {
 
 /// What an attempt to take a lock gave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Attempt {
-    /// The transaction holds it now; `new`: it did not hold it at all before.
-    Held { new: bool },
+pub enum Attempt {
+    /// The transaction holds it now.
+    Held {
+        /// It did not hold it at all before.
+        new: bool,
+    },
     /// Another holds it, or waits for it.
     Taken,
 }
 
 /// All locks.
 #[derive(Debug, Default)]
-pub(crate) struct Locks {
+pub struct Locks {
     table: HashMap<LockId, Lock>,
     held: HashMap<Txn, Vec<LockId>>,
     waiting: HashMap<Txn, LockId>,
@@ -104,12 +108,12 @@ pub(crate) struct Locks {
 
 impl Locks {
     /// Locks that are held.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.table.len()
     }
 
     /// Takes the lock if nobody is in the way.
-    pub(crate) fn attempt(&mut self, txn: Txn, id: LockId, mode: LockMode) -> Attempt {
+    pub fn attempt(&mut self, txn: Txn, id: LockId, mode: LockMode) -> Attempt {
         let lock = self.table.entry(id).or_default();
         match lock.held_by(txn) {
             Some(held) if held == mode || held == LockMode::Exclusive => {
@@ -127,7 +131,7 @@ impl Locks {
     }
 
     /// Whether the transaction could go on as if it held the lock, without taking it.
-    pub(crate) fn is_free_for(&self, txn: Txn, id: LockId, mode: LockMode) -> bool {
+    pub fn is_free_for(&self, txn: Txn, id: LockId, mode: LockMode) -> bool {
         match self.table.get(&id) {
             None => true,
             Some(lock) => {
@@ -137,14 +141,14 @@ impl Locks {
     }
 
     /// Whether the transaction holds the lock exclusively.
-    pub(crate) fn owns(&self, txn: Txn, id: LockId) -> bool {
+    pub fn owns(&self, txn: Txn, id: LockId) -> bool {
         self.table
             .get(&id)
             .is_some_and(|lock| lock.held_by(txn) == Some(LockMode::Exclusive))
     }
 
     /// Waits for a lock that was taken. False, and no wait, if it would never end: a deadlock.
-    pub(crate) fn wait(&mut self, txn: Txn, id: LockId, mode: LockMode) -> bool {
+    pub fn wait(&mut self, txn: Txn, id: LockId, mode: LockMode) -> bool {
         let lock = self.table.entry(id).or_default();
         if lock.held_by(txn).is_some() {
             lock.queue.push_front((txn, mode));
@@ -198,7 +202,7 @@ impl Locks {
     }
 
     /// Gives up a wait.
-    pub(crate) fn stop_waiting(&mut self, txn: Txn) {
+    pub fn stop_waiting(&mut self, txn: Txn) {
         if let Some(id) = self.waiting.remove(&txn)
             && let Some(lock) = self.table.get_mut(&id)
         {
@@ -208,7 +212,7 @@ impl Locks {
     }
 
     /// Lets go of one lock.
-    pub(crate) fn release(&mut self, txn: Txn, id: LockId) {
+    pub fn release(&mut self, txn: Txn, id: LockId) {
         if let Some(held) = self.held.get_mut(&txn)
             && let Some(place) = held.iter().rposition(|other| *other == id)
         {
@@ -218,7 +222,7 @@ impl Locks {
     }
 
     /// Lets go of everything, waits included.
-    pub(crate) fn release_all(&mut self, txn: Txn) {
+    pub fn release_all(&mut self, txn: Txn) {
         self.stop_waiting(txn);
         for id in self.held.remove(&txn).unwrap_or_default() {
             self.let_go(txn, id);
@@ -254,7 +258,7 @@ impl Locks {
     }
 
     /// A transaction whose wait has ended, in the order of grants.
-    pub(crate) fn next_granted(&mut self) -> Option<Txn> {
+    pub fn next_granted(&mut self) -> Option<Txn> {
         self.granted.pop_front()
     }
 }

@@ -1,7 +1,8 @@
 //! Execute → storage: locks and write sets.
 //!
 //! Reads need no message. A transaction that writes more than one statement takes its row locks as it
-//! goes (`Lock`); all its writes travel in the body of `Commit` as a [`crate::write_set`]. A transaction
+//! goes: from storage (`Lock`), or, where an execute instance is the only one, from a table of its own that storage
+//! leases to it (`LeaseLocks`), without a message. Versions are compared at the commit in either case. All its writes travel in the body of `Commit` as a [`crate::write_set`]. A transaction
 //! that has grown too big for execute's memory hands parts over before (`Stage`), which storage keeps in
 //! private trees that execute reads in place.
 //!
@@ -111,6 +112,11 @@ pub enum StorageRequest {
         /// Echoed.
         request: RequestId,
     },
+    /// Lease all locks to the instance that asks, as long as storage lives.
+    LeaseLocks {
+        /// Echoed.
+        request: RequestId,
+    },
 }
 
 /// A reply of storage.
@@ -166,6 +172,13 @@ pub enum StorageReply {
         request: RequestId,
         /// Everything below is in it.
         lsn: Lsn,
+    },
+    /// The answer to `LeaseLocks`.
+    LocksLeased {
+        /// Of the request.
+        request: RequestId,
+        /// Whether the instance keeps the locks itself: it is the only one. It then sends no `Lock`.
+        is_granted: bool,
     },
     /// The request failed; the transaction, if it was one's, must be aborted.
     Failed {

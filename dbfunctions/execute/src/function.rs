@@ -272,9 +272,7 @@ impl ExecuteFunction {
 
     fn close(&mut self, key: (usize, SessionId)) {
         if let Some(entry) = self.sessions.remove(&key) {
-            if let Some(at_storage) = entry.state.withdrawable.get() {
-                crate::transaction::Txn::withdraw(&self.shared, at_storage);
-            }
+            entry.state.withdraw(&self.shared);
             self.tasks.cancel(entry.task);
             entry.state.drop_mail(&self.shared);
         }

@@ -5,7 +5,7 @@
 //!       ^                                           │                            │
 //!       └────────── outbox <── rows, Done ──────────┘              pools, read in place
 //!                                                   │
-//!                            storage port <── Lock, Stage, Commit
+//!                            storage port <── Stage, Commit; Lock, where locks are not leased (`locks`)
 //! ```
 //!
 //! One instance serves many sessions. Each is a task ([`vireo_runtime::task`]) that waits for messages, for
@@ -25,6 +25,7 @@ extern crate alloc;
 
 mod bulk;
 mod function;
+mod locks;
 mod merge;
 mod overlay;
 mod portal;

@@ -26,10 +26,11 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use hashbrown::HashMap;
 use vireo_abi::datum::Datum;
-use vireo_abi::ids::{PlanId, RequestId};
+use vireo_abi::ids::{PlanId, RequestId, TxnId};
 use vireo_abi::message::error::{Severity, SqlError, SqlResult, state};
 use vireo_abi::message::execute::{ExecuteReply, Parameter, TransactionStatus};
 use vireo_abi::message::parse::CatalogChange;
+use vireo_abi::message::storage::StorageRequest;
 use vireo_query::exec::ExecContext;
 use vireo_query::guc::Settings;
 use vireo_query::plan::{Body, Plan, SetScope, TransactionCommand};
@@ -81,6 +82,15 @@ pub struct Run {
     pub sync: bool,
 }
 
+/// What a session waits for, apart from mail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Awaited {
+    /// An answer of storage that can be withdrawn.
+    AtStorage(RequestId),
+    /// A lock of this instance, for this transaction.
+    Lock(TxnId),
+}
+
 /// What the function and the session's task share.
 pub struct SessionState {
     /// Where replies go.
@@ -91,8 +101,8 @@ pub struct SessionState {
     pub database: String,
     /// Notices of the statement that runs.
     pub notices: RefCell<Vec<SqlError>>,
-    /// The request at storage that a cancellation withdraws.
-    pub withdrawable: Cell<Option<RequestId>>,
+    /// What a cancellation ends the wait for.
+    pub awaited: Cell<Option<Awaited>>,
     mail: RefCell<VecDeque<Mail>>,
     mail_came: Notify,
     running: Cell<Option<RequestId>>,
@@ -107,7 +117,7 @@ impl SessionState {
             user,
             database,
             notices: RefCell::new(Vec::new()),
-            withdrawable: Cell::new(None),
+            awaited: Cell::new(None),
             mail: RefCell::new(VecDeque::new()),
             mail_came: Notify::new(),
             running: Cell::new(None),
@@ -154,10 +164,23 @@ impl SessionState {
             return;
         }
         self.canceled.replace(Some(error));
-        if let Some(at_storage) = self.withdrawable.get() {
-            Txn::withdraw(shared, at_storage);
-        }
+        self.withdraw(shared);
         self.mail_came.notify_all();
+    }
+
+    /// Ends the wait for a lock or a commit, as far as it can be ended.
+    pub fn withdraw(&self, shared: &Shared) {
+        match self.awaited.get() {
+            None => {}
+            Some(Awaited::AtStorage(request)) => {
+                shared.tell_storage(&StorageRequest::Withdraw { request });
+            }
+            Some(Awaited::Lock(txn)) => {
+                let message = "canceling statement due to user request";
+                let error = SqlError::new(state::QUERY_CANCELED, message);
+                shared.locks.cancel(txn, error);
+            }
+        }
     }
 
     /// The cancellation, if the statement was canceled.
@@ -260,7 +283,7 @@ impl Session {
             }
             other => other,
         };
-        self.answer(run.request, run.sync, result).await;
+        self.answer(run.request, result);
     }
 
     /// Runs a plan to its end or to the end of its row window.
@@ -385,7 +408,7 @@ impl Session {
             }
             other => other,
         };
-        self.answer(request, sync, result).await;
+        self.answer(request, result);
     }
 
     async fn sync(&mut self, request: RequestId, failed: bool) {
@@ -398,7 +421,7 @@ impl Session {
                 .await
                 .map(|()| Finished::Tag(String::new()))
         };
-        self.answer(request, true, result).await;
+        self.answer(request, result);
     }
 
     /// Commits the implicit transaction, if there is one.
@@ -663,7 +686,7 @@ impl Session {
     }
 
     /// Sends what ends a request.
-    async fn answer(&mut self, request: RequestId, sync: bool, result: SqlResult<Finished>) {
+    fn answer(&mut self, request: RequestId, result: SqlResult<Finished>) {
         self.state.running.set(None);
         self.flush_notices(request);
         self.shared.finished.set(self.shared.finished.get() + 1);
@@ -686,19 +709,14 @@ impl Session {
                     catalog_version,
                 }
             }
-            Ok(Finished::Tag(tag)) => {
-                if sync && matches!(self.block, Block::None) {
-                    self.txn = None;
-                }
-                ExecuteReply::Done {
-                    session,
-                    request,
-                    tag,
-                    status: self.status(),
-                    settings: self.settings.take_changed(),
-                    catalog_changes: self.changes_to_tell(),
-                }
-            }
+            Ok(Finished::Tag(tag)) => ExecuteReply::Done {
+                session,
+                request,
+                tag,
+                status: self.status(),
+                settings: self.settings.take_changed(),
+                catalog_changes: self.changes_to_tell(),
+            },
             Err(error) => {
                 self.fail();
                 ExecuteReply::Failed {

@@ -1,5 +1,6 @@
 //! What all sessions of an instance share.
 
+use crate::locks::LeasedLocks;
 use crate::snapshot::Pools;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -50,10 +51,12 @@ pub struct Shared {
     pub mail_bytes: Cell<usize>,
     /// Row ids that storage reserved for this instance.
     pub numbers: Numbers,
+    /// The locks, where storage leases them.
+    pub locks: LeasedLocks,
     /// Statements finished since last asked.
     pub finished: Cell<u64>,
     /// Ordered: when storage dies they are let go in this order, which must not be chance.
-    pending: RefCell<BTreeMap<RequestId, OneshotSender<StorageReply>>>,
+    pending: RefCell<BTreeMap<RequestId, Pending>>,
     last_request: Cell<u64>,
     last_txn: Cell<u64>,
     unix_us: Cell<i64>,
@@ -73,6 +76,7 @@ impl Shared {
             storage_came: Notify::new(),
             mail_bytes: Cell::new(0),
             numbers: Numbers::default(),
+            locks: LeasedLocks::new(seed),
             finished: Cell::new(0),
             pending: RefCell::new(BTreeMap::new()),
             last_request: Cell::new(0),
@@ -146,9 +150,16 @@ impl Shared {
         self.last_request.set(self.last_request.get() + 1);
         let id = RequestId(self.last_request.get());
         let (sender, reply) = Oneshot::new();
-        self.pending.borrow_mut().insert(id, sender);
+        let request = request(id);
+        let commits = match &request {
+            StorageRequest::Commit { txn, .. } => Some(*txn),
+            _ => None,
+        };
+        self.pending
+            .borrow_mut()
+            .insert(id, Pending { sender, commits });
         let message = Message {
-            head: encode(&request(id)),
+            head: encode(&request),
             body,
         };
         self.outbox.borrow_mut().push(Outgoing { port, message });
@@ -164,12 +175,35 @@ impl Shared {
             | StorageReply::Conflict { request, .. }
             | StorageReply::Reserved { request, .. }
             | StorageReply::Checkpointed { request, .. }
+            | StorageReply::LocksLeased { request, .. }
             | StorageReply::Failed { request, .. } => *request,
         };
-        let sender = self.pending.borrow_mut().remove(&id);
-        if let Some(sender) = sender {
+        let pending = self.pending.borrow_mut().remove(&id);
+        if let Some(Pending { sender, commits }) = pending {
+            if let Some(txn) = commits {
+                self.locks.release(txn);
+            }
             // Nobody waits any more where the session was closed meanwhile.
             drop(sender.send(reply));
+        }
+    }
+
+    /// Whether this instance keeps the locks itself; asks storage once in its life.
+    ///
+    /// # Errors
+    /// Storage is down, or dies.
+    pub async fn has_lease(&self) -> SqlResult<bool> {
+        if let Some(is_leased) = self.locks.is_leased() {
+            return Ok(is_leased);
+        }
+        let asked =
+            self.ask_storage(|request| StorageRequest::LeaseLocks { request }, Vec::new())?;
+        match asked.reply().await? {
+            StorageReply::LocksLeased { is_granted, .. } => {
+                self.locks.set_leased(is_granted);
+                Ok(is_granted)
+            }
+            other => Err(unexpected_reply(&other)),
         }
     }
 
@@ -178,6 +212,7 @@ impl Shared {
         self.storage_port.set(None);
         self.pools.detach();
         self.numbers.forget();
+        self.locks.forget();
         let pending = core::mem::take(&mut *self.pending.borrow_mut());
         drop(pending);
         self.outbox
@@ -224,6 +259,13 @@ impl Shared {
             notified.await;
         }
     }
+}
+
+/// A request whose reply has not come.
+struct Pending {
+    sender: OneshotSender<StorageReply>,
+    /// The transaction that ends with the reply, whoever waits for it.
+    commits: Option<TxnId>,
 }
 
 /// A request that storage has been sent.

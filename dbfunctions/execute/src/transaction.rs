@@ -6,9 +6,10 @@
 //!     └──abort / drop──> storage lets go of locks and staged parts
 //! ```
 
+use crate::locks::Taken;
 use crate::merge::{Merge, MergeParts, with_value};
 use crate::overlay::{Mark, Overlay, Own};
-use crate::session::SessionState;
+use crate::session::{Awaited, SessionState};
 use crate::shared::{Shared, unexpected_reply};
 use crate::snapshot::Held;
 use alloc::boxed::Box;
@@ -17,10 +18,11 @@ use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
-use vireo_abi::ids::{CATALOG_TREE, PageId, RequestId, TreeId, TxnId, Version};
+use vireo_abi::ids::{CATALOG_TREE, PageId, TreeId, TxnId, Version};
 use vireo_abi::message::error::{SqlError, SqlResult, state};
 use vireo_abi::message::parse::CatalogChange;
 use vireo_abi::message::storage::{LockKey, LockMode, LockWait, StorageReply, StorageRequest};
+use vireo_abi::write_set::{Operation, Operations, UNCHECKED};
 use vireo_query::catalog;
 use vireo_query::plan::TableRef;
 use vireo_query::txn::{
@@ -31,6 +33,8 @@ use vireo_storage::Tree;
 
 /// Bytes of writes that are handed to storage before the commit.
 const STAGE_BYTES: usize = 8 << 20;
+/// Writes of a transaction of one statement that are locked for its commit; of more, versions alone decide.
+const COMMIT_LOCKS_MAX: usize = 4096;
 
 /// The isolation levels there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -212,9 +216,11 @@ impl Txn {
             return Ok(Commit::Done);
         }
         self.held.borrow().check()?;
+        if !self.takes_locks && self.shared.has_lease().await? {
+            self.lock_for_commit(&log).await?;
+        }
         let relied_on = core::mem::take(&mut *self.relied_on.borrow_mut());
         let txn = self.id;
-        self.is_over.set(true);
         let asked = self.shared.ask_storage(
             |request| StorageRequest::Commit {
                 txn,
@@ -224,9 +230,10 @@ impl Txn {
             },
             log,
         )?;
-        self.session.withdrawable.set(Some(asked.id));
+        self.is_over.set(true);
+        self.session.awaited.set(Some(Awaited::AtStorage(asked.id)));
         let reply = asked.reply().await;
-        self.session.withdrawable.set(None);
+        self.session.awaited.set(None);
         match reply {
             Ok(StorageReply::Committed { .. }) => Ok(Commit::Done),
             Ok(StorageReply::Conflict { .. }) => Ok(Commit::Conflict),
@@ -246,10 +253,47 @@ impl Txn {
 
     /// Rolls back.
     pub fn abort(&self) {
-        if !self.is_over.replace(true) && self.is_known.get() {
+        if self.is_over.replace(true) {
+            return;
+        }
+        self.shared.locks.release(self.id);
+        if self.is_known.get() {
             self.shared
                 .tell_storage(&StorageRequest::Abort { txn: self.id });
         }
+    }
+
+    /// Takes the locks of what a transaction of one statement has written, for the time of its commit: who holds one goes
+    /// first. Whether something has changed meanwhile is the commit's question.
+    async fn lock_for_commit(&self, log: &[u8]) -> SqlResult<()> {
+        let malformed = |_| SqlError::new(state::INTERNAL_ERROR, "malformed write set");
+        if Operations::new(log).nth(COMMIT_LOCKS_MAX).is_some() {
+            return Ok(());
+        }
+        for operation in Operations::new(log) {
+            let (tree, key, mode) = match operation.map_err(malformed)? {
+                Operation::Put { tree, key, .. } | Operation::Delete { tree, key, .. } => {
+                    (tree, key, LockMode::Exclusive)
+                }
+                Operation::DropTree { tree } => (tree, &[][..], LockMode::Exclusive),
+                Operation::CreateTree { .. } => continue,
+            };
+            self.take_leased(tree, key, mode, LockWait::Wait).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_leased(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        mode: LockMode,
+        wait: LockWait,
+    ) -> SqlResult<Taken> {
+        self.session.awaited.set(Some(Awaited::Lock(self.id)));
+        let taken = self.shared.locks.take(self.id, tree, key, mode, wait).await;
+        self.session.awaited.set(None);
+        taken.map_err(|error| self.session.cancel_reason(error))
     }
 
     /// Hands what is written so far to storage.
@@ -366,8 +410,68 @@ impl Txn {
     }
 
     async fn take_locks(&self, mut keys: Vec<LockKey>, wait: LockWait) -> SqlResult<LockOutcome> {
+        self.held.borrow().check()?;
         let asked_for = keys.len() as u32;
+        // What the transaction has written itself is locked already, and has no version that could be compared.
+        let own: Vec<u32> = {
+            let overlay = self.overlay.borrow();
+            let is_own = |key: &LockKey| overlay.get(key.tree, &key.key, u32::MAX).is_some();
+            (0..asked_for)
+                .filter(|&index| is_own(&keys[index as usize]))
+                .collect()
+        };
         self.add_table_locks(&mut keys);
+        let mut outcome = if self.shared.has_lease().await? {
+            self.take_leased_locks(&keys, wait).await?
+        } else {
+            self.ask_for_locks(keys, wait).await?
+        };
+        outcome
+            .changed
+            .retain(|index| *index < asked_for && !own.contains(index));
+        outcome.skipped.retain(|&index| index < asked_for);
+        if !outcome.changed.is_empty() && self.isolation == Isolation::RepeatableRead {
+            return Err(SqlError::new(
+                state::SERIALIZATION_FAILURE,
+                "could not serialize access due to concurrent update",
+            ));
+        }
+        Ok(outcome)
+    }
+
+    /// Takes locks that are leased, and compares what they guard with the newest snapshot.
+    async fn take_leased_locks(&self, keys: &[LockKey], wait: LockWait) -> SqlResult<LockOutcome> {
+        let mut skipped = Vec::new();
+        let mut has_waited = false;
+        for (index, key) in keys.iter().enumerate() {
+            match self.take_leased(key.tree, &key.key, key.mode, wait).await? {
+                Taken::Free => {}
+                Taken::Waited => has_waited = true,
+                Taken::Skipped => skipped.push(index as u32),
+            }
+        }
+        let newest = self.shared.pools.newest()?;
+        let mut changed = Vec::new();
+        // What was read in the newest snapshot has not changed.
+        if has_waited || newest.snapshot.sequence != self.held.borrow().snapshot.sequence {
+            for (index, key) in keys.iter().enumerate() {
+                let index = index as u32;
+                if key.key.is_empty() || key.version == UNCHECKED || skipped.contains(&index) {
+                    continue;
+                }
+                let version = match newest.tree(key.tree)? {
+                    Some((tree, view)) => tree.get(&view, &key.key)?.map(|entry| entry.version),
+                    None => None,
+                };
+                if version.unwrap_or(Version(0)) != key.version {
+                    changed.push(index);
+                }
+            }
+        }
+        Ok(LockOutcome { changed, skipped })
+    }
+
+    async fn ask_for_locks(&self, keys: Vec<LockKey>, wait: LockWait) -> SqlResult<LockOutcome> {
         self.is_known.set(true);
         let txn = self.id;
         let asked = self.shared.ask_storage(
@@ -379,25 +483,13 @@ impl Txn {
             },
             Vec::new(),
         )?;
-        self.session.withdrawable.set(Some(asked.id));
+        self.session.awaited.set(Some(Awaited::AtStorage(asked.id)));
         let reply = asked.reply().await;
-        self.session.withdrawable.set(None);
+        self.session.awaited.set(None);
         match reply.map_err(|error| self.session.cancel_reason(error))? {
             StorageReply::Locked {
-                mut changed,
-                mut skipped,
-                ..
-            } => {
-                changed.retain(|&index| index < asked_for);
-                skipped.retain(|&index| index < asked_for);
-                if !changed.is_empty() && self.isolation == Isolation::RepeatableRead {
-                    return Err(SqlError::new(
-                        state::SERIALIZATION_FAILURE,
-                        "could not serialize access due to concurrent update",
-                    ));
-                }
-                Ok(LockOutcome { changed, skipped })
-            }
+                changed, skipped, ..
+            } => Ok(LockOutcome { changed, skipped }),
             other => Err(unexpected_reply(&other)),
         }
     }
@@ -445,11 +537,6 @@ impl Txn {
         yield_now().await;
         self.session.check_canceled()?;
         self.held.borrow().check()
-    }
-
-    /// Withdraws a request that waits at storage, for a session that is canceled.
-    pub fn withdraw(shared: &Shared, request: RequestId) {
-        shared.tell_storage(&StorageRequest::Withdraw { request });
     }
 }
 

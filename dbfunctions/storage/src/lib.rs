@@ -110,10 +110,16 @@ impl StorageFunction {
 
 impl Function for StorageFunction {
     fn new(start: &Start, io: &mut Io) -> Self {
+        let instances = io
+            .ports
+            .iter()
+            .filter(|port| port.peer() == Peer::Execute)
+            .count();
         let config = Config {
             seed: start.seed[0] ^ start.seed[1].rotate_left(17),
             checkpoint_bytes: CHECKPOINT_BYTES,
             locks_max: LOCKS_MAX,
+            leases_locks: instances == 1,
         };
         let (catalog, data) = (start.catalog_pool, start.data_pool);
         let announce = start.announce;

@@ -315,6 +315,17 @@ impl Running {
                 self.checkpoint_waiters.push((peer, request, target));
                 Ok(())
             }
+            StorageRequest::LeaseLocks { request } => {
+                let is_granted = self.config.leases_locks;
+                self.replies.push_back((
+                    peer,
+                    StorageReply::LocksLeased {
+                        request,
+                        is_granted,
+                    },
+                ));
+                Ok(())
+            }
         }
     }
 

@@ -67,6 +67,7 @@ impl Machine {
             seed: seed | 1,
             checkpoint_bytes: 300 << 10,
             locks_max: 10_000,
+            leases_locks: false,
         };
         Machine {
             engine: start(config, memory),
