@@ -22,6 +22,7 @@ pub mod memory_map;
 pub mod message;
 pub mod platform;
 pub mod ring;
+pub mod spin;
 pub mod sql_type;
 pub mod write_set;
 

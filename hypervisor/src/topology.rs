@@ -12,7 +12,7 @@
 //! [parse]
 //! instances = 1
 //! heap_mib = 64
-//! spin_us = 20                # or "busy", or "park"
+//! spin_us = 50                # at most, while spinning pays; or "busy", or "park"
 //! cores = []                  # instance i is pinned to cores[i % length]
 //!
 //! [execute]
@@ -131,7 +131,7 @@ impl Default for Topology {
         let spec = |instances, heap_mib| FunctionSpec {
             instances,
             heap_mib,
-            spin_us: Spin::Microseconds(20),
+            spin_us: Spin::Microseconds(50),
             cores: Vec::new(),
         };
         Topology {

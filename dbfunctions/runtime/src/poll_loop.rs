@@ -40,11 +40,14 @@ use vireo_abi::log_ring::{Level, Writer};
 use vireo_abi::memory_map::LINKS_MAX;
 use vireo_abi::platform::exit_code;
 use vireo_abi::ring::SharedMemory;
+use vireo_abi::spin::Spin;
 
 /// Worked turns between two publications of the counters.
 const PUBLISH_TURNS: u64 = 32;
 /// Idle turns after which the counters are published, once; parking publishes them too.
 const PUBLISH_IDLE_TURNS: u32 = 1000;
+/// What parking and being rung takes, as a part of a second (20 us): so much of a parked wait is not the work's delay.
+const WAKES_PER_SECOND: u64 = 50_000;
 
 /// Runs the function of a boot page until it is asked to stop, and returns its exit code.
 ///
@@ -120,6 +123,7 @@ struct Loop<'a, P> {
     /// When the spinning without work began.
     idle_since: Option<u64>,
     idle_turns: u32,
+    spin: Spin,
     turns_worked: u64,
 }
 
@@ -173,6 +177,7 @@ impl<'a, P: Platform> Loop<'a, P> {
             links,
             idle_since: None,
             idle_turns: 0,
+            spin: Spin::new(),
             turns_worked: 0,
         })
     }
@@ -375,6 +380,7 @@ impl<'a, P: Platform> Loop<'a, P> {
     fn count_work(&mut self, now: u64) {
         if let Some(since) = self.idle_since.take() {
             add(self.status.spin_ticks(), now.saturating_sub(since));
+            self.spin.ended(true);
             self.idle_turns = 0;
         }
         self.turns_worked += 1;
@@ -384,12 +390,12 @@ impl<'a, P: Platform> Loop<'a, P> {
         }
     }
 
-    /// Spins on, or parks when the budget is used up.
+    /// Spins on, or parks when the budget is used up or spinning does not pay.
     fn idle(&mut self, now: u64) {
         let since = *self.idle_since.get_or_insert(now);
         let budget = self.control.spin_ticks.load(Ordering::Relaxed);
         let spun = now.saturating_sub(since);
-        if spun < budget {
+        if spun < budget && (self.spin.pays() || budget == u64::MAX) {
             self.idle_turns = self.idle_turns.saturating_add(1);
             if self.idle_turns == PUBLISH_IDLE_TURNS {
                 self.publish_counters();
@@ -407,6 +413,9 @@ impl<'a, P: Platform> Loop<'a, P> {
             self.status.set_state(State::Ready);
             add(self.status.parks(), 1);
             add(self.status.park_ticks(), woken.saturating_sub(parked));
+            let wake = self.page.tsc_hz / WAKES_PER_SECOND;
+            let waited = woken.saturating_sub(since).saturating_sub(wake);
+            self.spin.ended(waited < budget);
         }
         for port in &mut self.io.ports {
             port.woke();
