@@ -21,7 +21,7 @@
 //! 1. A request's blocks and descriptors belong to it until it completes.
 //! 2. What a request is, the driver remembers itself; of what the device can write it believes only the
 //!    status, the bytes read, and that it is finished.
-//! 3. A flush covers the writes that had completed when it was queued, and no others.
+//! 3. A flush covers the writes that had completed when it was queued, and no others. A durable write covers itself alone.
 //!
 //! Fails with a [`BlockError`] when the device breaks the protocol: the device is of no use then. A
 //! failed transfer is none: it completes with its [`BlockStatus`].
@@ -74,6 +74,8 @@ pub mod request_type {
     pub const FLUSH: u32 = 4;
     /// Give sectors back; they read as zeros after.
     pub const DISCARD: u32 = 11;
+    /// Write, and end only when the sectors written are durable (ours: virtio has no forced unit access).
+    pub const OUT_DURABLE: u32 = 0x8000_0001;
 }
 
 /// How a request ended.
@@ -204,11 +206,23 @@ impl<M: RingMemory> BlockDriver<M> {
     /// If offset or length is no multiple of [`SECTOR_SIZE`], or the length is 0 or more than
     /// [`TRANSFER_SIZE_MAX`].
     pub fn write(&mut self, offset: u64, data: &[u8]) -> Option<Ticket> {
+        self.put_write(request_type::OUT, offset, data)
+    }
+
+    /// Queues a write that is durable when it completes. None: no room now, or the device is broken.
+    ///
+    /// # Panics
+    /// As for [`BlockDriver::write`].
+    pub fn write_durable(&mut self, offset: u64, data: &[u8]) -> Option<Ticket> {
+        self.put_write(request_type::OUT_DURABLE, offset, data)
+    }
+
+    fn put_write(&mut self, code: u32, offset: u64, data: &[u8]) -> Option<Ticket> {
         let sector = check_transfer(offset, data.len());
         let (slot, first_block) = self.room(data.len())?;
         let at = DATA + first_block * PAGE_SIZE;
         self.memory.write_bytes(at, data);
-        self.put_request(slot, request_type::OUT, sector, Some((at, data.len(), 0)));
+        self.put_request(slot, code, sector, Some((at, data.len(), 0)));
         Some(self.note(slot, first_block, data.len(), 0))
     }
 

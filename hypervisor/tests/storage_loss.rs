@@ -28,6 +28,10 @@ impl Disk for NoDisk {
         Ok(())
     }
 
+    fn write_durable(&mut self, _: u64, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -49,6 +49,9 @@ impl BlockDevice for NullDisk {
         black_box(data);
         self.submit(0)
     }
+    fn write_durable(&mut self, offset: u64, data: &[u8]) -> Option<Ticket> {
+        self.write(offset, data)
+    }
     fn flush(&mut self) -> Option<Ticket> {
         self.submit(0)
     }

@@ -14,6 +14,8 @@ pub trait BlockDevice {
     fn read(&mut self, offset: u64, length: usize) -> Option<Ticket>;
     /// Begins to write; the data is copied. `None`: no room now, try after completions.
     fn write(&mut self, offset: u64, data: &[u8]) -> Option<Ticket>;
+    /// Begins to write what is durable when it completes; the data is copied. `None`: no room now, try after completions.
+    fn write_durable(&mut self, offset: u64, data: &[u8]) -> Option<Ticket>;
     /// Begins to flush the writes that have completed. `None`: no room now, try after completions.
     fn flush(&mut self) -> Option<Ticket>;
     /// The next completion, if there is one.

@@ -2,7 +2,11 @@
 //!
 //! ```text
 //!  push ──▶ open ──seal──▶ writing ──all pieces done──▶ written ──flush done──▶ flushed
+//!                               └──────all durable pieces done────────────────────▲
 //! ```
+//!
+//! A frame that someone waits for goes out in durable writes, if all before it is flushed: one trip to the device instead
+//! of two.
 //!
 //! Invariants:
 //! 1. Frames are written one after the other: a frame's pieces are submitted when the last frame's are done.
@@ -35,6 +39,7 @@ type Piece = (u64, Range<usize>);
 struct Writing {
     bytes: Vec<u8>,
     end: u64,
+    is_durable: bool,
     /// Pieces to submit, the first last.
     todo: Vec<Piece>,
     in_flight: Vec<(Ticket, Piece)>,
@@ -125,8 +130,9 @@ impl Log {
         self.open.push(record)
     }
 
-    /// Closes the open frame and begins to write it. Gives its end and checksum.
-    pub(crate) fn seal(&mut self, checkpoint: u64) -> (u64, u32) {
+    /// Closes the open frame and begins to write it. Gives its end and checksum. `is_awaited`: someone waits for it to be
+    /// durable.
+    pub(crate) fn seal(&mut self, checkpoint: u64, is_awaited: bool) -> (u64, u32) {
         assert!(self.writing.is_none(), "one frame at a time");
         let frame = core::mem::replace(&mut self.open, FrameBuilder::new());
         let (bytes, checksum) = frame.seal(self.end, self.database, checkpoint, self.previous);
@@ -142,6 +148,7 @@ impl Log {
         self.writing = Some(Writing {
             bytes,
             end: self.end,
+            is_durable: is_awaited && self.flushed == self.written,
             todo,
             in_flight: Vec::new(),
         });
@@ -161,9 +168,13 @@ impl Log {
         };
         let mut worked = false;
         while let Some((offset, range)) = writing.todo.last() {
-            let Some(ticket) = device.write(*offset, &writing.bytes[range.clone()]) else {
-                break;
+            let bytes = &writing.bytes[range.clone()];
+            let ticket = if writing.is_durable {
+                device.write_durable(*offset, bytes)
+            } else {
+                device.write(*offset, bytes)
             };
+            let Some(ticket) = ticket else { break };
             worked = true;
             writing
                 .in_flight
@@ -218,6 +229,9 @@ impl Log {
             }
             if writing.todo.is_empty() && writing.in_flight.is_empty() {
                 self.written = writing.end;
+                if writing.is_durable {
+                    self.flushed = writing.end;
+                }
                 self.writing = None;
             }
         }

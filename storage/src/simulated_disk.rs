@@ -26,6 +26,8 @@ pub(crate) enum Fault {
 enum Request {
     Read(u64, usize),
     Write(u64, Vec<u8>),
+    /// A write that is durable when it completes.
+    WriteDurable(u64, Vec<u8>),
     /// The writes before this place in the list of unflushed ones become durable.
     Flush(usize),
 }
@@ -82,7 +84,7 @@ impl SimulatedDisk {
     pub(crate) fn restart(&mut self) {
         let mut pending: Vec<(u64, Vec<u8>)> = core::mem::take(&mut self.unflushed);
         for (_, request) in core::mem::take(&mut self.queue) {
-            if let Request::Write(offset, data) = request {
+            if let Request::Write(offset, data) | Request::WriteDurable(offset, data) = request {
                 pending.push((offset, data));
             }
         }
@@ -192,6 +194,12 @@ impl BlockDevice for SimulatedDisk {
         self.submit(Request::Write(offset, data.to_vec()))
     }
 
+    fn write_durable(&mut self, offset: u64, data: &[u8]) -> Option<Ticket> {
+        assert!(offset + data.len() as u64 <= self.capacity && data.len() <= TRANSFER_SIZE_MAX);
+        assert!(offset.is_multiple_of(4096) && data.len().is_multiple_of(4096));
+        self.submit(Request::WriteDurable(offset, data.to_vec()))
+    }
+
     fn flush(&mut self) -> Option<Ticket> {
         self.submit(Request::Flush(self.unflushed.len()))
     }
@@ -215,7 +223,12 @@ impl BlockDevice for SimulatedDisk {
                         data: &[],
                     });
                 }
-                Some(Fault::NoSpace) if matches!(self.queue[at].1, Request::Write(..)) => {
+                Some(Fault::NoSpace)
+                    if matches!(
+                        self.queue[at].1,
+                        Request::Write(..) | Request::WriteDurable(..)
+                    ) =>
+                {
                     let (ticket, _) = self.queue.swap_remove(at);
                     return Some(Completion {
                         ticket,
@@ -234,6 +247,22 @@ impl BlockDevice for SimulatedDisk {
                 let end = (offset + data.len() as u64) / SECTOR as u64;
                 self.sectors_used = self.sectors_used.max(end);
                 self.unflushed.push((offset, data));
+            }
+            Request::WriteDurable(offset, data) => {
+                let end = (offset + data.len() as u64) / SECTOR as u64;
+                self.sectors_used = self.sectors_used.max(end);
+                self.flushes += 1;
+                let is_over = |(at, other): &(u64, Vec<u8>)| {
+                    *at < offset + data.len() as u64 && offset < at + other.len() as u64
+                };
+                if self.unflushed.iter().any(is_over) {
+                    // What it covers has reached the medium before it.
+                    self.flush_until(self.unflushed.len());
+                }
+                for (i, sector) in data.as_chunks::<SECTOR>().0.iter().enumerate() {
+                    self.durable
+                        .insert(offset / SECTOR as u64 + i as u64, *sector);
+                }
             }
             Request::Flush(until) => {
                 self.flushes += 1;

@@ -112,10 +112,7 @@ impl Device {
             return Vec::new();
         };
         end.take();
-        let writes = end
-            .taken
-            .iter()
-            .filter(|request| request.kind == request_type::OUT);
+        let writes = end.taken.iter().filter(|request| is_write(request.kind));
         let mut begun = Vec::new();
         for request in writes {
             if random.once_in(2) {
@@ -177,7 +174,7 @@ impl Device {
         let fault = fault_for(&mut self.fault, request.kind);
         self.has_failed |= fault == BlockStatus::IoErr;
         let data = match (request.kind, request.data) {
-            (request_type::OUT, _) => end.bytes(&request),
+            (request_type::OUT | request_type::OUT_DURABLE, _) => end.bytes(&request),
             (request_type::IN, Some(place)) => self
                 .disk
                 .read(request.offset, place.length as usize)
@@ -192,6 +189,7 @@ impl Device {
                 match request.kind {
                     request_type::IN => "read",
                     request_type::OUT => "write",
+                    request_type::OUT_DURABLE => "write durable",
                     request_type::FLUSH => "flush",
                     _ => "discard",
                 },
@@ -208,7 +206,10 @@ impl Device {
                 written += place.length;
             }
             (request_type::OUT, BlockStatus::Ok) => self.disk.write(request.offset, data),
-            (request_type::OUT, BlockStatus::IoErr) => {
+            (request_type::OUT_DURABLE, BlockStatus::Ok) => {
+                self.disk.write_durable(request.offset, &data);
+            }
+            (request_type::OUT | request_type::OUT_DURABLE, BlockStatus::IoErr) => {
                 self.disk.fail_write(request.offset, data, random);
             }
             (request_type::FLUSH, BlockStatus::Ok) => self.disk.flush(request.covered),
@@ -276,9 +277,13 @@ impl DeviceEnd {
     }
 }
 
+fn is_write(kind: u32) -> bool {
+    matches!(kind, request_type::OUT | request_type::OUT_DURABLE)
+}
+
 /// What becomes of a request.
 fn fault_for(fault: &mut Option<Fault>, kind: u32) -> BlockStatus {
-    let is_write = kind == request_type::OUT;
+    let is_write = is_write(kind);
     match *fault {
         Some(Fault::AnyError) => {
             *fault = None;

@@ -54,6 +54,17 @@ impl Disk {
         self.completed += 1;
     }
 
+    /// A write that is on the medium when it completes. What it covers has reached the medium before it.
+    pub fn write_durable(&mut self, offset: usize, data: &[u8]) {
+        let end = offset + data.len();
+        let is_over = |(at, other): &(usize, Vec<u8>)| *at < end && offset < at + other.len();
+        if self.unflushed.iter().any(is_over) {
+            self.flush(self.completed);
+        }
+        self.cache[offset..end].copy_from_slice(data);
+        self.medium[offset..end].copy_from_slice(data);
+    }
+
     /// Puts the first `covered` writes of the disk's life onto the medium.
     pub fn flush(&mut self, covered: u64) {
         let flushed = self.completed - self.unflushed.len() as u64;

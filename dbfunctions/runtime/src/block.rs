@@ -52,6 +52,11 @@ impl VirtioBlock {
         self.request(|driver| driver.write(offset, data))
     }
 
+    /// Queues a write that is durable when it completes. `None`: no room now, try after completions.
+    pub fn write_durable(&mut self, offset: u64, data: &[u8]) -> Option<Ticket> {
+        self.request(|driver| driver.write_durable(offset, data))
+    }
+
     /// Queues a read. `None`: no room now, try after completions.
     pub fn read(&mut self, offset: u64, length: usize) -> Option<Ticket> {
         self.request(|driver| driver.read(offset, length))

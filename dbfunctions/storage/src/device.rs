@@ -19,6 +19,10 @@ impl BlockDevice for Device<'_> {
         self.0.as_mut()?.write(offset, data)
     }
 
+    fn write_durable(&mut self, offset: u64, data: &[u8]) -> Option<Ticket> {
+        self.0.as_mut()?.write_durable(offset, data)
+    }
+
     fn flush(&mut self) -> Option<Ticket> {
         self.0.as_mut()?.flush()
     }

@@ -17,6 +17,9 @@ pub trait Disk: Send {
     /// Writes `bytes` at `offset`. It is durable after the next successful flush.
     fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
+    /// Writes `bytes` at `offset`, durable when this returns.
+    fn write_durable(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
     /// Makes all finished writes durable. After an error none of them may be counted on.
     fn flush(&mut self) -> io::Result<()>;
 

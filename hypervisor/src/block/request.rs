@@ -92,7 +92,7 @@ pub(crate) fn serve(
             }
             (status, if status == BlockStatus::Ok { length } else { 0 })
         }
-        request_type::OUT if !is_writable => {
+        code @ (request_type::OUT | request_type::OUT_DURABLE) if !is_writable => {
             let Some(offset) = range(chain.sector, length.into(), disk.capacity()) else {
                 return (BlockStatus::IoErr, 0);
             };
@@ -100,7 +100,12 @@ pub(crate) fn serve(
             if memory.read_slice(bytes, address).is_err() {
                 return (BlockStatus::IoErr, 0);
             }
-            (status("disk", "write", disk.write(offset, bytes)), 0)
+            let result = if code == request_type::OUT {
+                disk.write(offset, bytes)
+            } else {
+                disk.write_durable(offset, bytes)
+            };
+            (status("disk", "write", result), 0)
         }
         request_type::DISCARD if !is_writable => (discard(memory, address, length, disk), 0),
         _ => (BlockStatus::Unsupported, 0),

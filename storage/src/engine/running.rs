@@ -364,7 +364,7 @@ impl Running {
                 return Ok(false);
             }
         }
-        let (end, checksum) = self.log.seal(self.superblock.number);
+        let (end, checksum) = self.log.seal(self.superblock.number, self.open.is_durable);
         let state = self.database.seal(end, checksum)?;
         let batch = core::mem::take(&mut self.open);
         self.sealed.push_back(Sealed { state, batch });

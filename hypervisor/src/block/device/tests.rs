@@ -40,6 +40,10 @@ impl Disk for NotedDisk {
         self.note(format!("write {offset} {}", bytes.len()))
     }
 
+    fn write_durable(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.note(format!("write_durable {offset} {}", bytes.len()))
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.note("flush".into())
     }
@@ -127,10 +131,15 @@ fn a_file_disk_behind_the_ring() {
     for round in 0..200u64 {
         page.fill(round as u8);
         let offset = (round % 50) * (64 << 10);
-        let ticket = driver.write(offset, &page);
-        assert_eq!(fixture.finish(&mut driver, ticket).0, BlockStatus::Ok);
-        let ticket = driver.flush();
-        assert_eq!(fixture.finish(&mut driver, ticket).0, BlockStatus::Ok);
+        if round % 2 == 0 {
+            let ticket = driver.write(offset, &page);
+            assert_eq!(fixture.finish(&mut driver, ticket).0, BlockStatus::Ok);
+            let ticket = driver.flush();
+            assert_eq!(fixture.finish(&mut driver, ticket).0, BlockStatus::Ok);
+        } else {
+            let ticket = driver.write_durable(offset, &page);
+            assert_eq!(fixture.finish(&mut driver, ticket).0, BlockStatus::Ok);
+        }
         let ticket = driver.read(offset, 64 << 10);
         assert_eq!(
             fixture.finish(&mut driver, ticket),
@@ -176,6 +185,17 @@ fn flushes_of_one_pass_are_one_and_come_last() {
             .count(),
         2
     );
+}
+
+#[test]
+fn a_durable_write_is_one_call() {
+    let disk = NotedDisk::default();
+    let fixture = Fixture::new(disk.clone());
+    let mut driver = fixture.driver(2);
+    let ticket = driver.write_durable(1024, &[1; 512]);
+    assert_eq!(fixture.finish(&mut driver, ticket).0, BlockStatus::Ok);
+    let calls = disk.calls.lock().expect("not poisoned").clone();
+    assert_eq!(calls, ["write_durable 1024 512"]);
 }
 
 #[test]
