@@ -2,24 +2,27 @@
 
 use criterion::Criterion;
 use std::time::Duration;
+use vireodb::Isolation;
 use vireodb::bench::Echo;
-use vireodb::{Isolation, SpinMode};
 
+/// Before the first kill: the first machines are made only when the functions have run for a while.
+const SETTLED: Duration = Duration::from_millis(250);
 /// Between two kills: a machine for the next replacement is made meanwhile.
-const BETWEEN_KILLS: Duration = Duration::from_millis(40);
+const BETWEEN_KILLS: Duration = Duration::from_millis(20);
 
 fn boot(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("boot");
     group.sample_size(10);
     for (name, isolation) in [("thread", Isolation::Thread), ("kvm", Isolation::Kvm)] {
         for (what, standbys) in [("from nothing", false), ("from a template", true)] {
-            let mut echo = match Echo::start_with(isolation, SpinMode::Busy, standbys) {
+            let mut echo = match Echo::start_mortal(isolation, standbys) {
                 Ok(echo) => echo,
                 Err(error) => {
                     eprintln!("skipped: {name}: {error}");
                     continue;
                 }
             };
+            std::thread::sleep(SETTLED);
             let mut start = || {
                 std::thread::sleep(BETWEEN_KILLS);
                 echo.replace().expect("a replacement").start_to_reply

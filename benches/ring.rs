@@ -1,12 +1,16 @@
-//! An empty round trip between the host and an echo function through the real ring, both polling.
+//! An empty round trip through the real ring, both ends polling: between the host and an echo function, and between
+//! two functions, timed by the one that sends.
 
 use criterion::Criterion;
-use vireodb::bench::Echo;
+use vireodb::bench::{Echo, Pair};
 use vireodb::{Isolation, SpinMode};
 
-fn round_trip(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("round trip");
-    for (name, isolation) in [("thread", Isolation::Thread), ("kvm", Isolation::Kvm)] {
+const SIZES: [u32; 3] = [0, 64, 4096];
+const BACKENDS: [(&str, Isolation); 2] = [("thread", Isolation::Thread), ("kvm", Isolation::Kvm)];
+
+fn host_and_function(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("round trip, host and function");
+    for (name, isolation) in BACKENDS {
         let mut echo = match Echo::start(isolation, SpinMode::Busy) {
             Ok(echo) => echo,
             Err(error) => {
@@ -14,8 +18,8 @@ fn round_trip(criterion: &mut Criterion) {
                 continue;
             }
         };
-        for size in [0, 64, 4096] {
-            let body = vec![7; size];
+        for size in SIZES {
+            let body = vec![7; size as usize];
             group.bench_function(format!("{name}, {size} bytes"), |bencher| {
                 bencher.iter(|| echo.round_trip(&body).expect("an echo"));
             });
@@ -24,8 +28,31 @@ fn round_trip(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn two_functions(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("round trip, two functions");
+    for (name, isolation) in BACKENDS {
+        let mut pair = match Pair::start(isolation) {
+            Ok(pair) => pair,
+            Err(error) => {
+                eprintln!("skipped: {name}: {error}");
+                continue;
+            }
+        };
+        for size in SIZES {
+            group.bench_function(format!("{name}, {size} bytes"), |bencher| {
+                bencher.iter_custom(|count| {
+                    let count = u32::try_from(count).expect("criterion asks for millions at most");
+                    pair.total(count, size).expect("round trips")
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    round_trip(&mut criterion);
+    host_and_function(&mut criterion);
+    two_functions(&mut criterion);
     criterion.final_summary();
 }

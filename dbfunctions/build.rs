@@ -21,7 +21,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// `docs/decisions/images.md`.
 const TARGET_CPU: &str = "x86-64-v3";
 
-const IMAGES: [&str; 5] = ["parse", "execute", "storage", "echo", "hostile"];
+const IMAGES: [&str; 6] = ["parse", "execute", "storage", "echo", "ping", "hostile"];
 
 /// What the images are made of, from the repository's root.
 const SOURCES: [&str; 8] = [

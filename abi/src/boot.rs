@@ -44,6 +44,8 @@ pub enum Role {
     Storage = 3,
     /// Answers each message with itself: benchmarks and tests.
     Echo = 4,
+    /// Measures round trips to an echo function: benchmarks.
+    Ping = 5,
 }
 
 impl Role {
@@ -54,6 +56,7 @@ impl Role {
             2 => Some(Role::Execute),
             3 => Some(Role::Storage),
             4 => Some(Role::Echo),
+            5 => Some(Role::Ping),
             _ => None,
         }
     }
@@ -65,6 +68,7 @@ impl Role {
             Role::Execute => "execute",
             Role::Storage => "storage",
             Role::Echo => "echo",
+            Role::Ping => "ping",
         }
     }
 }
@@ -85,6 +89,10 @@ pub enum Peer {
     WalDevice = 5,
     /// A virtio-blk device: the data volume.
     DataDevice = 6,
+    /// An echo function.
+    Echo = 7,
+    /// A ping function.
+    Ping = 8,
 }
 
 impl Peer {
@@ -97,6 +105,8 @@ impl Peer {
             4 => Some(Peer::Storage),
             5 => Some(Peer::WalDevice),
             6 => Some(Peer::DataDevice),
+            7 => Some(Peer::Echo),
+            8 => Some(Peer::Ping),
             _ => None,
         }
     }

@@ -9,7 +9,7 @@ mod act;
 pub use act::Act;
 
 use vireo_abi::platform::ThreadEntry;
-use vireo_runtime::{Echo, thread_entry};
+use vireo_runtime::{Echo, Ping, thread_entry};
 
 /// The images, as ELF files.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,8 @@ pub struct Images {
     pub storage: &'static [u8],
     /// Answers each message with itself.
     pub echo: &'static [u8],
+    /// Measures round trips to an echo function.
+    pub ping: &'static [u8],
 }
 
 /// The same functions for host threads.
@@ -35,6 +37,8 @@ pub struct ThreadEntries {
     pub storage: ThreadEntry,
     /// Answers each message with itself.
     pub echo: ThreadEntry,
+    /// Measures round trips to an echo function.
+    pub ping: ThreadEntry,
 }
 
 /// The embedded images.
@@ -44,6 +48,7 @@ pub const fn images() -> Images {
         execute: include_bytes!(concat!(env!("OUT_DIR"), "/execute.elf")),
         storage: include_bytes!(concat!(env!("OUT_DIR"), "/storage.elf")),
         echo: include_bytes!(concat!(env!("OUT_DIR"), "/echo.elf")),
+        ping: include_bytes!(concat!(env!("OUT_DIR"), "/ping.elf")),
     }
 }
 
@@ -75,5 +80,6 @@ pub fn thread_entries() -> ThreadEntries {
         execute: thread_entry::<vireo_execute::ExecuteFunction>,
         storage: thread_entry::<vireo_storage_function::StorageFunction>,
         echo: thread_entry::<Echo>,
+        ping: thread_entry::<Ping>,
     }
 }

@@ -81,7 +81,13 @@ pub(crate) fn codes(
     backend: &Backend,
 ) -> Result<HashMap<Role, Code>, Error> {
     let mut codes = HashMap::new();
-    for role in [Role::Parse, Role::Execute, Role::Storage, Role::Echo] {
+    for role in [
+        Role::Parse,
+        Role::Execute,
+        Role::Storage,
+        Role::Echo,
+        Role::Ping,
+    ] {
         if topology.spec(role).instances == 0 {
             continue;
         }

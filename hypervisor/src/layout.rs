@@ -4,12 +4,13 @@
 //!  function   links, in the order of its boot page
 //!  parse i    gateway
 //!  execute i  gateway, storage
-//!  echo i     gateway
+//!  echo i     gateway, ping i if there is one
+//!  ping i     gateway, echo i
 //!  storage    every execute, WAL volume, data volume
 //! ```
 //!
-//! On a link of the gateway the host is the virtqueues' driver; between execute and storage it is execute, and on
-//! a block link it is storage.
+//! On a link of the gateway the host is the virtqueues' driver; between execute and storage it is execute, between
+//! ping and echo it is ping, and on a block link it is storage.
 
 use crate::block::{DeviceThread, Disk, Volumes};
 use crate::error::{Error, host};
@@ -41,7 +42,13 @@ impl<'a> Layout<'a> {
 
     /// Adds the topology's functions, which start at the supervisor's next turn.
     pub(crate) fn add_functions(&mut self) -> Result<(), Error> {
-        for role in [Role::Parse, Role::Execute, Role::Echo, Role::Storage] {
+        for role in [
+            Role::Parse,
+            Role::Execute,
+            Role::Echo,
+            Role::Ping,
+            Role::Storage,
+        ] {
             let spec = self.supervisor.topology.spec(role).clone();
             for instance in 0..spec.instances {
                 let core = spec
@@ -62,7 +69,7 @@ impl<'a> Layout<'a> {
                 let first_page = match role {
                     Role::Parse => Some(PARSE_ANNOUNCE_PAGE),
                     Role::Execute => Some(EXECUTE_ANNOUNCE_PAGE),
-                    Role::Storage | Role::Echo => None,
+                    Role::Storage | Role::Echo | Role::Ping => None,
                 };
                 node.announce = first_page.map(|first| {
                     let offset = (first + instance as usize) * PAGE_SIZE;
@@ -76,11 +83,7 @@ impl<'a> Layout<'a> {
 
     /// Adds every function's links, in the order of its boot page.
     pub(crate) fn add_links(&mut self, volumes: Option<Volumes>) -> Result<(), Error> {
-        let storage = self
-            .supervisor
-            .nodes
-            .iter()
-            .position(|node| node.role == Role::Storage);
+        let storage = self.find(Role::Storage, 0);
         for index in 0..self.supervisor.nodes.len() {
             match self.supervisor.nodes[index].role {
                 Role::Parse | Role::Echo => self.add_gateway_link(index)?,
@@ -88,6 +91,12 @@ impl<'a> Layout<'a> {
                     self.add_gateway_link(index)?;
                     let storage = storage.ok_or(Error::NoVolumes)?;
                     self.add_function_link(index, storage)?;
+                }
+                Role::Ping => {
+                    self.add_gateway_link(index)?;
+                    let echo = self.find(Role::Echo, self.supervisor.nodes[index].instance);
+                    let echo = echo.expect("a checked topology has an echo function for it");
+                    self.add_function_link(index, echo)?;
                 }
                 Role::Storage => {}
             }
@@ -98,6 +107,11 @@ impl<'a> Layout<'a> {
         let Volumes { wal, data } = volumes.ok_or(Error::NoVolumes)?;
         self.add_block_link(storage, "wal", Peer::WalDevice, wal)?;
         self.add_block_link(storage, "data", Peer::DataDevice, data)
+    }
+
+    fn find(&self, role: Role, instance: u32) -> Option<usize> {
+        let is_it = |node: &Node| node.role == role && node.instance == instance;
+        self.supervisor.nodes.iter().position(is_it)
     }
 
     fn add_gateway_link(&mut self, index: usize) -> Result<(), Error> {

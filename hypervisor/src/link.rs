@@ -20,8 +20,10 @@
 use crate::error::{Error, host};
 use crate::memory::Region;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 use vireo_abi::boot::Role;
 use vireo_abi::ring::{RingMemory, SharedMemory};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
@@ -103,6 +105,34 @@ pub(crate) fn ring(bell: &EventFd) {
     }
 }
 
+/// Waits until an eventfd that does not block was rung, and takes the ring; None: without a limit. A signal ends the
+/// wait early.
+pub(crate) fn wait(bell: &EventFd, limit: Option<Duration>) -> io::Result<()> {
+    let timeout = limit.map(|limit| libc::timespec {
+        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: limit.subsec_nanos().into(),
+    });
+    let timeout = timeout
+        .as_ref()
+        .map_or(std::ptr::null(), std::ptr::from_ref);
+    let mut poll = libc::pollfd {
+        fd: bell.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one valid pollfd, a valid time or none, and no signal mask.
+    let result = unsafe { libc::ppoll(&mut poll, 1, timeout, std::ptr::null()) };
+    if result < 0 {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    // It may not have rung; then there is nothing to take.
+    let _ = bell.read();
+    Ok(())
+}
+
 /// The gateway's end of a link to a function. The host is the virtqueues' driver.
 ///
 /// The user keeps the last epoch it acted on. When [`HostLink::epoch`] differs from it, and the new one
@@ -168,6 +198,17 @@ impl HostLink {
     /// Readable when the function rang or the epoch changed. It does not block.
     pub fn bell(&self) -> &EventFd {
         self.end.bell()
+    }
+
+    /// Waits for the bell, which may have rung already, or for the limit. It may also return for no reason.
+    ///
+    /// # Errors
+    /// If the host cannot wait.
+    pub fn wait(&self, limit: Duration) -> Result<(), Error> {
+        wait(self.bell(), Some(limit)).map_err(|source| Error::Host {
+            what: "a wait for a doorbell",
+            source,
+        })
     }
 
     /// Rings the function.

@@ -23,7 +23,7 @@ pub struct Stats {
 pub struct FunctionStats {
     /// Role and number: "parse0".
     pub name: String,
-    /// "parse", "execute", "storage" or "echo".
+    /// "parse", "execute", "storage", "echo" or "ping".
     pub role: &'static str,
     /// "starting", "booting", "ready", "parked", "stopping", "stopped", "down".
     pub state: &'static str,
@@ -65,6 +65,8 @@ pub struct FunctionStats {
     pub last_reason: Option<String>,
     /// Microseconds that its last start took, from the decision to its loop.
     pub boot_us: u64,
+    /// Microseconds since the decision to start it; 0 while it does not run.
+    pub uptime_us: u64,
 }
 
 /// What a function can address.

@@ -24,12 +24,16 @@
 //!
 //! [echo]
 //! instances = 0
+//!
+//! [ping]                      # ping i is linked to echo i
+//! instances = 0
 //! ```
 //!
 //! Invariants of a checked topology:
 //! 1. There is one storage function, or none when there is no execute function either.
 //! 2. Every function's links fit in its boot page, every announce page in the announce area.
-//! 3. All sizes are whole huge pages and fit in the address space that the memory map gives them.
+//! 3. Every ping function has an echo function.
+//! 4. All sizes are whole huge pages and fit in the address space that the memory map gives them.
 
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
@@ -124,6 +128,8 @@ pub struct Topology {
     pub storage: FunctionSpec,
     /// Functions that answer each message with itself: benchmarks and tests.
     pub echo: FunctionSpec,
+    /// Functions that measure round trips to the echo function of their number: benchmarks.
+    pub ping: FunctionSpec,
 }
 
 impl Default for Topology {
@@ -146,6 +152,7 @@ impl Default for Topology {
             execute: spec(1, 1024),
             storage: spec(1, 512),
             echo: spec(0, 16),
+            ping: spec(0, 16),
         }
     }
 }
@@ -165,6 +172,7 @@ struct File {
     execute: PartialSpec,
     storage: PartialSpec,
     echo: PartialSpec,
+    ping: PartialSpec,
 }
 
 #[derive(Deserialize, Default)]
@@ -206,6 +214,7 @@ impl Topology {
             execute: file.execute.over(default.execute),
             storage: file.storage.over(default.storage),
             echo: file.echo.over(default.echo),
+            ping: file.ping.over(default.ping),
         };
         topology.check()?;
         Ok(topology)
@@ -227,6 +236,7 @@ impl Topology {
             Role::Execute => &self.execute,
             Role::Storage => &self.storage,
             Role::Echo => &self.echo,
+            Role::Ping => &self.ping,
         }
     }
 
@@ -244,6 +254,7 @@ impl Topology {
                 EXECUTE_ANNOUNCE_PAGE as u32,
             ),
             ("storage.instances", self.storage.instances, 1),
+            ("ping.instances", self.ping.instances, self.echo.instances),
         ];
         for (field, value, max) in most {
             if value > max {
@@ -255,12 +266,19 @@ impl Topology {
         }
         let mib = |start: u64, end: u64| (end - start) >> 20;
         let heap_max = mib(HEAP, LINKS);
-        for role in [Role::Parse, Role::Execute, Role::Storage, Role::Echo] {
+        for role in [
+            Role::Parse,
+            Role::Execute,
+            Role::Storage,
+            Role::Echo,
+            Role::Ping,
+        ] {
             let field = match role {
                 Role::Parse => "parse.heap_mib",
                 Role::Execute => "execute.heap_mib",
                 Role::Storage => "storage.heap_mib",
                 Role::Echo => "echo.heap_mib",
+                Role::Ping => "ping.heap_mib",
             };
             range(field, self.spec(role).heap_mib, 2, heap_max)?;
         }
@@ -328,6 +346,10 @@ mod tests {
         check(
             "[execute]\ninstances = 31",
             Err("topology: execute.instances is 31, must be from 0 to 30"),
+        );
+        check(
+            "[ping]\ninstances = 1",
+            Err("topology: ping.instances is 1, must be from 0 to 0"),
         );
         check(
             "data_pool_mib = 3",

@@ -271,6 +271,7 @@ fn built_in_programs() -> Vec<Program> {
         program(Role::Execute, images.execute, entries.execute),
         program(Role::Storage, images.storage, entries.storage),
         program(Role::Echo, images.echo, entries.echo),
+        program(Role::Ping, images.ping, entries.ping),
     ]
 }
 

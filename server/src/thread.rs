@@ -113,7 +113,7 @@ fn open_gateway(
         match link.role() {
             Role::Parse => parse.push(Port::new(link)?),
             Role::Execute => execute.push(Port::new(link)?),
-            Role::Storage | Role::Echo => {}
+            Role::Storage | Role::Echo | Role::Ping => {}
         }
     }
     Ok(Gateway::new(config, shared, parse, execute))

@@ -2,20 +2,24 @@
 //! are made of.
 //!
 //! - [`Echo`]: an echo function behind its real link; round trips and boots.
+//! - [`Pair`]: two functions joined by a real link; round trips between them.
 //! - [`Accounts`]: an embedded database with pgbench's tables under a load of prepared statements.
 //!
-//! Every figure is taken with the caller polling on a thread of its own. On two cores the caller, the
+//! Every figure but those of a [`Pair`] is taken with the caller polling on a thread of its own. On two cores the caller, the
 //! gateway and three functions share them; figures of one run compare with each other, not across machines.
 
 mod accounts;
 mod echo;
+mod host_port;
 mod latencies;
 mod load;
+mod pair;
 
 pub use accounts::Accounts;
 pub use echo::{Echo, Replacement};
 pub use latencies::Latencies;
 pub use load::{Load, LoadResult};
+pub use pair::Pair;
 
 /// Why a measurement failed.
 #[derive(Debug, thiserror::Error)]

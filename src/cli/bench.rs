@@ -5,17 +5,19 @@ use clap::Args;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
-use vireodb::bench::{Accounts, BenchError, Echo, Load, Replacement};
+use vireodb::bench::{Accounts, BenchError, Echo, Load, Pair, Replacement};
 use vireodb::{Isolation, SpinMode};
 
 /// Round trips that are measured.
-const ROUND_TRIPS: usize = 200_000;
+const ROUND_TRIPS: u32 = 200_000;
 /// Round trips to a function that sleeps.
 const PARKED_ROUND_TRIPS: usize = 2_000;
 /// Boots that are measured.
-const BOOTS: usize = 20;
+const BOOTS: usize = 50;
 /// Between two kills: a machine for the next replacement is made meanwhile.
-const BETWEEN_KILLS: Duration = Duration::from_millis(40);
+const BETWEEN_KILLS: Duration = Duration::from_millis(20);
+/// Before the first kill: the first machines are made only when the functions have run for a while.
+const SETTLED: Duration = Duration::from_millis(250);
 
 /// What `vireo bench` is told.
 #[derive(Args, Debug)]
@@ -70,12 +72,14 @@ fn figures(arguments: &Arguments, isolation: Isolation) -> Result<Figures, Bench
         "thread"
     };
     eprintln!("{name}: round trips");
-    let round_trip = Echo::start(isolation, SpinMode::Busy)?.round_trips(ROUND_TRIPS)?;
+    let round_trip = Echo::start(isolation, SpinMode::Busy)?.round_trips(ROUND_TRIPS as usize)?;
+    let between = Pair::start(isolation)?.round_trips(ROUND_TRIPS, 0)?;
     let parked = Echo::start(isolation, SpinMode::Park)?.round_trips(PARKED_ROUND_TRIPS)?;
     eprintln!("{name}: boots");
     let boots = boots(isolation)?;
     let mut figures = Figures {
         round_trip,
+        between,
         parked,
         boots,
         loads: Vec::new(),
@@ -113,7 +117,10 @@ fn boots(isolation: Isolation) -> Result<Boots, BenchError> {
 }
 
 fn replacements(isolation: Isolation, standbys: bool) -> Result<Vec<Replacement>, BenchError> {
-    let mut echo = Echo::start_with(isolation, SpinMode::Busy, standbys)?;
+    let mut echo = Echo::start_mortal(isolation, standbys)?;
+    std::thread::sleep(SETTLED);
+    // The first one finds the link as it was started: not counted.
+    echo.replace()?;
     let mut replacements = Vec::new();
     for _ in 0..BOOTS {
         std::thread::sleep(BETWEEN_KILLS);

@@ -28,6 +28,8 @@ pub struct Boots {
 pub struct Figures {
     /// Empty round trips, both ends polling.
     pub round_trip: Latencies,
+    /// The same between two functions.
+    pub between: Latencies,
     /// Round trips to a function that parks at once.
     pub parked: Latencies,
     /// Starts.
@@ -74,8 +76,13 @@ impl Figures {
                 &self.round_trip,
             ),
             (
+                "function_round_trip",
+                "function and function, empty round trip",
+                &self.between,
+            ),
+            (
                 "parked_round_trip",
-                "the same, function parked",
+                "host and parked function, empty round trip",
                 &self.parked,
             ),
             ("cold_boot", "cold start", &of(cold, |r| r.start)),

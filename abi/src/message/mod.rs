@@ -9,10 +9,12 @@
 //! | gateway → parse | [`parse::ParseRequest`] | SQL text | [`parse::ParseReply`] | plan |
 //! | gateway → execute | [`execute::ExecuteRequest`] | parameters, plan, COPY data | [`execute::ExecuteReply`] | rows |
 //! | execute → storage | [`storage::StorageRequest`] | write set | [`storage::StorageReply`] | none |
+//! | bench → ping | none | [`ping::PingRequest`] | none | nanoseconds |
 
 pub mod error;
 pub mod execute;
 pub mod parse;
+pub mod ping;
 pub mod storage;
 
 use alloc::vec::Vec;

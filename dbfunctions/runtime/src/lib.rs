@@ -26,6 +26,7 @@ mod log;
 #[cfg(any(feature = "guest", test))]
 mod mem;
 pub mod memory;
+mod ping;
 mod platform;
 mod poll_loop;
 mod port;
@@ -39,6 +40,7 @@ pub use echo::Echo;
 pub use function::{Function, Region, Start};
 pub use io::Io;
 pub use log::{Line, Log};
+pub use ping::Ping;
 pub use platform::{Doorbells, HostThread, Platform, read_tsc};
 pub use poll_loop::run;
 pub use port::{Port, Received};

@@ -19,11 +19,10 @@
 
 use super::{Adaptive, Disk, request};
 use crate::error::{Error, host};
-use crate::link::{HostEnd, ring};
+use crate::link::{HostEnd, ring, wait};
 use crate::memory::Region;
 use request::{Chain, serve};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -213,21 +212,9 @@ impl Device {
         if self.has_work() {
             return;
         }
-        let mut poll = libc::pollfd {
-            fd: self.end.bell().as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: one valid pollfd.
-        let result = unsafe { libc::poll(&mut poll, 1, -1) };
-        if result < 0 {
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                tracing::error!(disk = self.name, %error, "a disk cannot wait");
-            }
+        if let Err(error) = wait(self.end.bell(), None) {
+            tracing::error!(disk = self.name, %error, "a disk cannot wait");
         }
-        // The bell may have been taken by a shutdown or not have rung; the loop looks again.
-        let _ = self.end.bell().read();
     }
 }
 

@@ -344,7 +344,7 @@ impl Supervisor {
         let holds = |index: usize, node: &Node| match node.role {
             Role::Storage | Role::Parse => node.running.is_some(),
             Role::Execute => node.running.is_some() && !self.has_let_go_of_storage(index),
-            Role::Echo => false,
+            Role::Echo | Role::Ping => false,
         };
         if self
             .nodes

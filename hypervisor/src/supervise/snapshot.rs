@@ -73,6 +73,9 @@ impl Supervisor {
             restarts: node.restarts,
             last_reason: node.last_reason.as_ref().map(ToString::to_string),
             boot_us: node.boot_us,
+            uptime_us: node.running.as_ref().map_or(0, |running| {
+                u64::try_from(running.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+            }),
         }
     }
 
@@ -168,6 +171,8 @@ fn host_name(peer: Peer) -> &'static str {
         Peer::Parse => Role::Parse.name(),
         Peer::Execute => Role::Execute.name(),
         Peer::Storage => Role::Storage.name(),
+        Peer::Echo => Role::Echo.name(),
+        Peer::Ping => Role::Ping.name(),
     }
 }
 

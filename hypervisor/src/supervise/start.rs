@@ -187,7 +187,7 @@ impl Supervisor {
             Role::Parse => (Some(Rights::Read), None),
             Role::Execute => (Some(Rights::Read), Some(Rights::Read)),
             Role::Storage => (Some(Rights::ReadWrite), Some(Rights::ReadWrite)),
-            Role::Echo => (None, None),
+            Role::Echo | Role::Ping => (None, None),
         };
         if node.role == Role::Storage {
             debug_assert_eq!(self.announce.size(), ANNOUNCE_SIZE);
@@ -286,7 +286,8 @@ impl Supervisor {
                     Role::Parse => Peer::Parse,
                     Role::Execute => Peer::Execute,
                     Role::Storage => Peer::Storage,
-                    Role::Echo => Peer::Gateway,
+                    Role::Echo => Peer::Echo,
+                    Role::Ping => Peer::Ping,
                 };
                 (kind, peer.instance, 0)
             }
