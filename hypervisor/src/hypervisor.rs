@@ -6,10 +6,11 @@ use crate::backend::{Backend, codes};
 use crate::block::{DeviceThread, Volumes};
 use crate::error::Error;
 use crate::event::{Event, Reason};
-use crate::launch::Report;
+use crate::launch::Message;
 use crate::layout::Layout;
 use crate::link::HostLink;
 use crate::memory::Region;
+use crate::schedule;
 use crate::standby::Standbys;
 use crate::stats::Stats;
 use crate::supervise::node::Node;
@@ -60,13 +61,6 @@ struct Threads {
     devices: Vec<DeviceThread>,
 }
 
-/// What wakes the supervisor.
-enum Message {
-    Report(Report),
-    /// Look again.
-    Turn,
-}
-
 impl Hypervisor {
     /// Starts the functions of the topology and returns without waiting for them.
     ///
@@ -84,8 +78,6 @@ impl Hypervisor {
         let codes = codes(&topology, programs, &backend)?;
         let clock = backend.clock()?;
         let (wake, messages) = channel();
-        let (reports, reported) = channel();
-        forward(reported, wake.clone())?;
         let pools = Pools {
             catalog: Arc::new(Region::new_huge(
                 (topology.catalog_pool_mib as usize) << 20,
@@ -93,7 +85,7 @@ impl Hypervisor {
             data: Arc::new(Region::new_huge((topology.data_pool_mib as usize) << 20)?),
             announce: Arc::new(Region::new_huge(ANNOUNCE_SIZE)?),
         };
-        let mut supervisor = Supervisor::new(topology, codes, pools, clock, reports);
+        let mut supervisor = Supervisor::new(topology, codes, pools, clock, wake.clone());
         let mut layout = Layout::new(&mut supervisor);
         layout.add_functions()?;
         layout.add_links(volumes)?;
@@ -293,22 +285,6 @@ impl Drop for Hypervisor {
     }
 }
 
-/// Hands the functions' reports to the supervisor's one queue.
-fn forward(reported: Receiver<Report>, wake: Sender<Message>) -> Result<(), Error> {
-    let builder = std::thread::Builder::new().name("reports".into());
-    let spawned = builder.spawn(move || {
-        while let Ok(report) = reported.recv() {
-            if wake.send(Message::Report(report)).is_err() {
-                return;
-            }
-        }
-    });
-    spawned.map(drop).map_err(|source| Error::Host {
-        what: "a thread",
-        source,
-    })
-}
-
 /// Starts the supervisor's thread.
 fn supervise(
     supervisor: Arc<Mutex<Supervisor>>,
@@ -318,6 +294,7 @@ fn supervise(
 ) -> Result<JoinHandle<()>, Error> {
     let builder = std::thread::Builder::new().name("supervisor".into());
     let spawned = builder.spawn(move || {
+        schedule::be_prompt();
         let lock = || supervisor.lock().unwrap_or_else(PoisonError::into_inner);
         while !is_over.load(Ordering::Acquire) {
             let (wait, events) = {

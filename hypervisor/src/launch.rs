@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::image::Image;
 use crate::kvm::Kvm;
 use crate::pages::Pages;
+use crate::schedule;
 use crate::standby::Standbys;
 use crate::thread;
 use crate::vcpu::{self, Counters, Exit};
@@ -47,7 +48,7 @@ pub(crate) struct Launch {
     pub(crate) core: Option<usize>,
     pub(crate) node: usize,
     pub(crate) generation: u64,
-    pub(crate) reports: Sender<Report>,
+    pub(crate) supervisor: Sender<Message>,
 }
 
 /// How a function ended.
@@ -57,6 +58,14 @@ pub(crate) struct Report {
     pub(crate) result: Result<Exit, Error>,
     /// The machine, to be taken apart when there is time.
     pub(crate) machine: Option<Vm>,
+}
+
+/// What wakes the supervisor.
+pub(crate) enum Message {
+    /// A function ended.
+    Report(Report),
+    /// Look again.
+    Turn,
 }
 
 /// A function's thread, seen from outside.
@@ -99,6 +108,7 @@ fn run(launch: Launch, cut: &Cut, id: &AtomicI32) {
     if let Some(core) = launch.core {
         pin(core);
     }
+    schedule::be_ordinary();
     let mut machine = None;
     let result = match code {
         Code::Thread { entry } => {
@@ -107,9 +117,16 @@ fn run(launch: Launch, cut: &Cut, id: &AtomicI32) {
             drop(shared);
             Ok(exit)
         }
-        Code::Kvm { image, kvm, .. } => {
+        Code::Kvm {
+            image,
+            kvm,
+            standbys,
+        } => {
             let made = standby.map_or_else(
-                || Vm::new(BareVm::new(&kvm)?, image, pages, shared, &peers),
+                || {
+                    let bare = standbys.take_bare().map_or_else(|| BareVm::new(&kvm), Ok)?;
+                    Vm::new(bare, image, pages, shared, &peers)
+                },
                 Ok,
             );
             made.map(|vm| vcpu::run(machine.insert(vm), &doorbell, cut, &counters))
@@ -123,7 +140,7 @@ fn run(launch: Launch, cut: &Cut, id: &AtomicI32) {
         machine,
     };
     // A supervisor that is gone waits for no report.
-    let _ = launch.reports.send(report);
+    let _ = launch.supervisor.send(Message::Report(report));
 }
 
 /// Pins the calling thread. A core that does not exist is worth a warning, not a failure.

@@ -18,6 +18,7 @@ mod link;
 mod memory;
 mod page_table;
 mod pages;
+mod schedule;
 mod standby;
 mod stats;
 mod supervise;

@@ -64,6 +64,8 @@ pub(crate) struct Standbys {
     /// The functions whose standby is made, being made, or cannot be made.
     ordered: Mutex<HashSet<usize>>,
     orders: Mutex<Option<Sender<Order>>>,
+    /// A machine without memory that is left over.
+    bare: Mutex<Option<BareVm>>,
 }
 
 impl Standbys {
@@ -74,6 +76,7 @@ impl Standbys {
             ready: Mutex::default(),
             ordered: Mutex::default(),
             orders: Mutex::new(Some(sender)),
+            bare: Mutex::default(),
         });
         let maker = Maker {
             kvm,
@@ -108,6 +111,16 @@ impl Standbys {
         Some(standby)
     }
 
+    /// Keeps a machine that was made to learn what machines are like: the next one that is needed.
+    pub(crate) fn put_bare(&self, bare: BareVm) {
+        *lock(&self.bare) = Some(bare);
+    }
+
+    /// The machine that was kept, which has never run.
+    pub(crate) fn take_bare(&self) -> Option<BareVm> {
+        lock(&self.bare).take()
+    }
+
     /// Keeps a standby, unless the hypervisor has stopped meanwhile.
     fn put(&self, node: usize, standby: Vm) {
         let orders = lock(&self.orders);
@@ -126,6 +139,7 @@ impl Standbys {
         let mut orders = lock(&self.orders);
         *orders = None;
         lock(&self.ready).clear();
+        *lock(&self.bare) = None;
     }
 
     fn send(&self, order: Order) {

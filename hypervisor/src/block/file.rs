@@ -4,8 +4,8 @@
 //! 1. The file is as long as the capacity, sparse where nothing was written.
 //! 2. What is preallocated has its blocks and its length before it is first written, so that a
 //!    flush after an overwrite writes no metadata: on the reference machine 60 instead of 90 us.
-//! 3. `flush` is fdatasync, and a durable write is one with RWF_DSYNC. An error of it is handed on and never tried again: the kernel may have
-//!    dropped the pages.
+//! 3. `flush` is fdatasync, and a durable write is one with RWF_DSYNC, but for a temporary disk, which nobody opens
+//!    again. An error of it is handed on and never tried again: the kernel may have dropped the pages.
 
 use super::Disk;
 use crate::error::Error;
@@ -20,6 +20,7 @@ use std::path::Path;
 pub struct FileDisk {
     file: File,
     capacity: u64,
+    is_temporary: bool,
 }
 
 impl FileDisk {
@@ -27,14 +28,37 @@ impl FileDisk {
     /// `capacity` if it is shorter; one that is longer keeps its length as its capacity. The first
     /// `preallocate` bytes get their blocks now, written as zeros where the file has none.
     pub fn open(path: &Path, capacity: u64, preallocate: u64) -> Result<FileDisk, Error> {
-        let disk = FileDisk::try_open(path, capacity, preallocate);
-        disk.map_err(|source| Error::Volume {
-            path: path.to_owned(),
-            source,
-        })
+        let disk = FileDisk::try_open(path, capacity).and_then(|(file, capacity, length)| {
+            let preallocate = preallocate.min(capacity);
+            if length < preallocate {
+                write_zeros(&file, length, preallocate)?;
+            }
+            if length < capacity {
+                file.sync_all()?;
+                sync_directory(path)?;
+            }
+            Ok(FileDisk {
+                file,
+                capacity,
+                is_temporary: false,
+            })
+        });
+        disk.map_err(failed(path))
     }
 
-    fn try_open(path: &Path, capacity: u64, preallocate: u64) -> io::Result<FileDisk> {
+    /// Opens or makes a disk that need not outlive its user: its flushes do nothing, and what it held is lost when the
+    /// host stops.
+    pub fn open_temporary(path: &Path, capacity: u64) -> Result<FileDisk, Error> {
+        let disk = FileDisk::try_open(path, capacity).map(|(file, capacity, _)| FileDisk {
+            file,
+            capacity,
+            is_temporary: true,
+        });
+        disk.map_err(failed(path))
+    }
+
+    /// The file, grown, with its capacity and the length that it had.
+    fn try_open(path: &Path, capacity: u64) -> io::Result<(File, u64, u64)> {
         let mut options = OpenOptions::new();
         let file = options
             .read(true)
@@ -47,15 +71,14 @@ impl FileDisk {
         if length < capacity {
             file.set_len(capacity)?;
         }
-        let preallocate = preallocate.min(capacity);
-        if length < preallocate {
-            write_zeros(&file, length, preallocate)?;
-        }
-        if length < capacity {
-            file.sync_all()?;
-            sync_directory(path)?;
-        }
-        Ok(FileDisk { file, capacity })
+        Ok((file, capacity, length))
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    |source| Error::Volume {
+        path: path.to_owned(),
+        source,
     }
 }
 
@@ -94,6 +117,9 @@ impl Disk for FileDisk {
     }
 
     fn write_durable(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if self.is_temporary {
+            return self.write(offset, bytes);
+        }
         let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
         let mut done = 0;
         while done < bytes.len() {
@@ -121,6 +147,9 @@ impl Disk for FileDisk {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if self.is_temporary {
+            return Ok(());
+        }
         self.file.sync_data()
     }
 

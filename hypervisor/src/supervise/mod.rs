@@ -33,7 +33,7 @@ mod start;
 use crate::error::Error;
 use crate::event::{CodeAddress, Event, Reason};
 use crate::image::Image;
-use crate::launch::{Code, Report};
+use crate::launch::{Code, Message, Report};
 use crate::memory::Region;
 use crate::topology::Topology;
 use crate::vcpu::Exit;
@@ -50,12 +50,15 @@ use vireo_abi::memory_map::PAGE_SIZE;
 use vireo_abi::platform::exit_code;
 
 /// How soon to look again while something is under way, while that takes long, and else.
-const SOON: Duration = Duration::from_micros(100);
+const SOON: Duration = Duration::from_micros(50);
 const LATER: Duration = Duration::from_millis(1);
 const IDLE: Duration = Duration::from_millis(20);
 /// How long something may be under way before it takes long, and before it seems to wait for somebody.
 const LONG: Duration = Duration::from_millis(20);
 const STALLED: Duration = Duration::from_secs(1);
+/// How long after the start the first standbys are made: the first statements have the cores for themselves, and who
+/// ends before needs none.
+const SETTLED: Duration = Duration::from_millis(100);
 /// Machines that wait to be taken apart; more are taken apart even while functions start.
 const ENDED_MAX: usize = 8;
 const CLOCK_PERIOD: Duration = Duration::from_millis(500);
@@ -70,10 +73,13 @@ pub(crate) struct Supervisor {
     pub(crate) data_pool: Arc<Region>,
     pub(crate) announce: Arc<Region>,
     pub(crate) clock: ClockSource,
-    pub(crate) reports: Sender<Report>,
+    /// Wakes this supervisor: what functions' threads report to.
+    pub(crate) messages: Sender<Message>,
     pub(crate) is_stopping: bool,
+    made: Instant,
     /// Storage ended, and its pools are not zero yet.
     pools_are_stale: bool,
+    /// Since when something is under way, or since something new is.
     moving_since: Option<Instant>,
     clock_written: Instant,
     events: Vec<Event>,
@@ -94,7 +100,7 @@ impl Supervisor {
         codes: HashMap<Role, Code>,
         pools: Pools,
         clock: ClockSource,
-        reports: Sender<Report>,
+        messages: Sender<Message>,
     ) -> Supervisor {
         Supervisor {
             topology,
@@ -105,8 +111,9 @@ impl Supervisor {
             data_pool: pools.data,
             announce: pools.announce,
             clock,
-            reports,
+            messages,
             is_stopping: false,
+            made: Instant::now(),
             pools_are_stale: false,
             moving_since: None,
             clock_written: Instant::now(),
@@ -158,6 +165,7 @@ impl Supervisor {
 
     /// Ends a function without its help.
     pub(crate) fn cut(&mut self, index: usize, reason: Reason) {
+        self.moving_since = None;
         self.nodes[index].cut(reason);
         self.take_links_down(index);
     }
@@ -177,6 +185,7 @@ impl Supervisor {
             machine,
         } = report;
         self.ended.extend(machine);
+        self.moving_since = None;
         if self.nodes[index].generation != generation {
             return;
         }
@@ -437,7 +446,8 @@ impl Supervisor {
         if !self.ended.is_empty() {
             standbys.bury(std::mem::take(&mut self.ended));
         }
-        if self.is_stopping || !self.topology.standbys {
+        let is_settled = self.made.elapsed() >= SETTLED;
+        if self.is_stopping || !self.topology.standbys || !is_settled {
             return;
         }
         for index in 0..self.nodes.len() {

@@ -109,7 +109,7 @@ impl Supervisor {
             core: node.core,
             node: index,
             generation,
-            reports: self.reports.clone(),
+            supervisor: self.messages.clone(),
         })?;
         let log = pages.log_reader();
         let node = &mut self.nodes[index];
