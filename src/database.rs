@@ -210,8 +210,7 @@ fn config(options: Options) -> Result<(ServerConfig, Option<TempDir>), Error> {
     config.isolation = options.isolation;
     config.topology = options.topology;
     if temporary.is_some() {
-        // Nothing to win: a flush that also writes metadata costs less than these bytes.
-        config.wal_preallocated_bytes = 0;
+        config.temporary = true;
     }
     if let Some(mib) = options.data_pool_mib {
         let topology = match config.topology.take() {

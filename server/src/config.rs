@@ -22,6 +22,8 @@ pub struct ServerConfig {
     pub isolation: Option<Isolation>,
     /// The functions' code. None: the functions that are built in.
     pub programs: Option<Vec<Program>>,
+    /// Whether nobody opens the data directory again after this server: then nothing is flushed to disk.
+    pub temporary: bool,
     /// Bytes of the log's volume, where it does not exist.
     pub wal_bytes: u64,
     /// Bytes of the log's volume that are written at once, so that a later flush changes no metadata.
@@ -43,6 +45,7 @@ impl ServerConfig {
             topology: None,
             isolation: None,
             programs: None,
+            temporary: false,
             wal_bytes: 1 << 30,
             wal_preallocated_bytes: 8 << 20,
             data_bytes: 1 << 40,

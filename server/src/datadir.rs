@@ -12,7 +12,7 @@
 //! Invariants:
 //! 1. Nothing in the directory is touched without the lock. The kernel lets go of it when the process
 //!    ends, however it ends; the number in the file is for people.
-//! 2. `version` is written, and on disk, before there is a volume.
+//! 2. `version` is written, and on disk, before there is a volume; a temporary directory's need not be on disk.
 
 use crate::error::Error;
 use rustix::fs::{FlockOperation, flock};
@@ -31,18 +31,18 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Locks the directory, which is made if it does not exist.
+    /// Locks the directory, which is made if it does not exist. One that is temporary is not opened again.
     ///
     /// # Errors
     /// Another server has it, another version wrote it, or it cannot be read or made.
-    pub fn open(path: &Path) -> Result<DataDir, Error> {
+    pub fn open(path: &Path, temporary: bool) -> Result<DataDir, Error> {
         let failed = |source| Error::DataDir {
             path: path.to_owned(),
             source,
         };
         fs::create_dir_all(path).map_err(failed)?;
         let lock = take_lock(path)?;
-        check_version(path)?;
+        check_version(path, temporary)?;
         Ok(DataDir {
             path: path.to_owned(),
             _lock: lock,
@@ -106,7 +106,7 @@ fn take_lock(path: &Path) -> Result<File, Error> {
     Ok(lock)
 }
 
-fn check_version(path: &Path) -> Result<(), Error> {
+fn check_version(path: &Path, temporary: bool) -> Result<(), Error> {
     let failed = |source| Error::DataDir {
         path: path.to_owned(),
         source,
@@ -129,7 +129,11 @@ fn check_version(path: &Path) -> Result<(), Error> {
                     wanted: VERSION.trim(),
                 });
             }
-            write_version(path, &file).map_err(failed)
+            let written = match temporary {
+                true => fs::write(&file, VERSION),
+                false => write_version(path, &file),
+            };
+            written.map_err(failed)
         }
         Err(error) => Err(failed(error)),
     }

@@ -21,6 +21,7 @@ use crate::thread::{Command, GatewayThread};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -54,7 +55,7 @@ impl Server {
     /// The data directory is in use or of another version, an address is in use, the hypervisor
     /// cannot start.
     pub fn start(config: ServerConfig) -> Result<Server, Error> {
-        let data_dir = DataDir::open(&config.data_dir)?;
+        let data_dir = DataDir::open(&config.data_dir, config.temporary)?;
         let listeners = Listeners::bind(&config.tcp, config.unix.as_ref())?;
         let admin_socket = if config.admin {
             Some(bind_unix(&data_dir.admin_socket(), 0o600)?)
@@ -62,14 +63,7 @@ impl Server {
             None
         };
         let topology = topology(&config, &data_dir)?;
-        let volumes = Volumes {
-            wal: Box::new(FileDisk::open(
-                &data_dir.wal(),
-                config.wal_bytes,
-                config.wal_preallocated_bytes,
-            )?),
-            data: Box::new(FileDisk::open(&data_dir.data(), config.data_bytes, 0)?),
-        };
+        let volumes = volumes(&config, &data_dir)?;
         let programs = config.programs.clone().unwrap_or_else(built_in_programs);
         let mut hypervisor =
             Hypervisor::start(topology, programs, Some(volumes), Box::new(log_event))?;
@@ -239,6 +233,18 @@ impl std::fmt::Debug for Server {
             .field("addresses", &self.addresses)
             .finish_non_exhaustive()
     }
+}
+
+fn volumes(config: &ServerConfig, data_dir: &DataDir) -> Result<Volumes, Error> {
+    let open = |path: &Path, capacity, preallocate| match config.temporary {
+        true => FileDisk::open_temporary(path, capacity),
+        false => FileDisk::open(path, capacity, preallocate),
+    };
+    let (wal_bytes, preallocated) = (config.wal_bytes, config.wal_preallocated_bytes);
+    Ok(Volumes {
+        wal: Box::new(open(&data_dir.wal(), wal_bytes, preallocated)?),
+        data: Box::new(open(&data_dir.data(), config.data_bytes, 0)?),
+    })
 }
 
 fn topology(config: &ServerConfig, data_dir: &DataDir) -> Result<Topology, Error> {
