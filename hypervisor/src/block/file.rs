@@ -204,6 +204,19 @@ mod tests {
     }
 
     #[test]
+    fn a_temporary_disk_reads_what_was_written() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("disk");
+        let mut disk = FileDisk::open_temporary(&path, 16 << 20).expect("opens");
+        assert_eq!(disk.capacity(), 16 << 20);
+        disk.write(8192, b"kept").expect("writes");
+        disk.flush().expect("has nothing to do");
+        let mut bytes = [1; 6];
+        disk.read(8191, &mut bytes).expect("reads");
+        assert_eq!(&bytes, b"\0kept\0");
+    }
+
+    #[test]
     fn a_path_that_cannot_be_made_is_an_error() {
         let error = FileDisk::open(Path::new("/nonexistent/disk"), 512, 0);
         assert!(error.is_err_and(|error| error.to_string().starts_with("volume /nonexistent")));
