@@ -18,6 +18,7 @@
 //!
 //! Failure: anything else in the file is an [`Error::Image`]; nothing in it can panic the loader.
 
+use crate::constant;
 use crate::error::Error;
 use crate::event::CodeAddress;
 use crate::memory::Region;
@@ -100,6 +101,7 @@ impl Image {
             _ => return Err(bad(format!("the entry {:#x} is not executable", elf.entry))),
         }
         let shared = load_shared(&segments, bytes)?;
+        constant::release(bytes);
         Ok(Image {
             bytes,
             entry: elf.entry,

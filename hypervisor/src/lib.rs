@@ -6,6 +6,7 @@
 
 mod backend;
 mod block;
+mod constant;
 mod cut;
 mod error;
 mod event;
