@@ -170,6 +170,68 @@ ALTER TABLE keyless ADD PRIMARY KEY (b);
 TRUNCATE keyless;
 SELECT count(*) FROM keyless;
 TRUNCATE TABLE keyless, sale;
+-- system views
+CREATE TABLE "Shown" (
+    id integer PRIMARY KEY,
+    b boolean DEFAULT true,
+    i2 smallint DEFAULT -1,
+    i8 bigint DEFAULT 5+1,
+    f4 real,
+    f8 double precision DEFAULT 1.5,
+    n numeric(12, 3) DEFAULT 0,
+    n0 numeric,
+    t text NOT NULL DEFAULT 'it''s',
+    v varchar(10) DEFAULT 'abc',
+    v0 varchar,
+    c char(5),
+    y bytea,
+    d date DEFAULT current_date,
+    tm time,
+    tm3 time(3),
+    ts timestamp DEFAULT '2024-02-29 12:00:00',
+    tz timestamptz(2) DEFAULT now(),
+    iv interval,
+    u uuid,
+    nm name,
+    o oid DEFAULT NULL,
+    "select" integer,
+    CONSTRAINT "a key" UNIQUE (i8, "select"),
+    UNIQUE (v)
+);
+\x on
+SELECT * FROM information_schema.columns WHERE table_name = 'Shown' ORDER BY ordinal_position;
+\x off
+SELECT * FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name;
+SELECT * FROM information_schema.table_constraints WHERE table_schema = 'public' AND constraint_type <> 'CHECK' ORDER BY constraint_name;
+SELECT table_name, constraint_name LIKE '2200\_%\_1\_not\_null', is_deferrable, initially_deferred, enforced, nulls_distinct
+    FROM information_schema.table_constraints WHERE constraint_type = 'CHECK' AND table_schema = 'public'
+    AND constraint_name LIKE '%\_1\_not\_null' ORDER BY table_name;
+SELECT * FROM information_schema.key_column_usage WHERE table_schema = 'public' ORDER BY constraint_name, ordinal_position;
+SELECT * FROM information_schema.schemata WHERE schema_name <> 'pg_toast' ORDER BY schema_name;
+SELECT * FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename;
+SELECT * FROM pg_catalog.pg_indexes WHERE schemaname = 'public' ORDER BY indexname;
+SELECT * FROM information_schema.columns WHERE (table_schema = 'information_schema'
+    AND table_name IN ('schemata', 'tables', 'columns', 'table_constraints', 'key_column_usage')) OR table_name IN ('pg_tables', 'pg_indexes')
+    ORDER BY table_name, ordinal_position;
+SELECT * FROM information_schema.tables WHERE table_schema = 'information_schema'
+    AND table_name IN ('schemata', 'tables', 'columns', 'table_constraints', 'key_column_usage') ORDER BY table_name;
+SELECT * FROM information_schema.tables LIMIT 0 \gdesc
+SELECT * FROM information_schema.columns LIMIT 0 \gdesc
+SELECT * FROM information_schema.table_constraints LIMIT 0 \gdesc
+SELECT * FROM pg_tables LIMIT 0 \gdesc
+SELECT t.table_name, count(*) FROM information_schema.tables t JOIN information_schema.columns c USING (table_schema, table_name)
+    WHERE table_schema = 'public' GROUP BY t.table_name HAVING count(*) > 3 ORDER BY 1;
+BEGIN;
+SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public';
+CREATE TABLE fleeting (a integer);
+SELECT column_name FROM information_schema.columns WHERE table_name = 'fleeting';
+SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public';
+ROLLBACK;
+SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public';
+DROP TABLE "Shown";
+SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public';
+SELECT nothing FROM information_schema.tables;
+SELECT * FROM information_schema.nothing;
 -- settings and maintenance
 VACUUM item;
 ANALYZE item;

@@ -185,77 +185,153 @@ where
     shell.table(&table)
 }
 
+/// A name as it is written in SQL, folded as SQL folds it: the schema ("public" unless given) and the relation.
+fn relation(name: &str) -> (String, String) {
+    let mut schema = None;
+    let mut part = String::new();
+    let mut is_quoted = false;
+    let mut chars = name.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if is_quoted && chars.peek() == Some(&'"') => part.extend(chars.next()),
+            '"' => is_quoted = !is_quoted,
+            '.' if !is_quoted && schema.is_none() => schema = Some(std::mem::take(&mut part)),
+            c if is_quoted => part.push(c),
+            c => part.extend(c.to_lowercase()),
+        }
+    }
+    (schema.unwrap_or_else(|| "public".to_string()), part)
+}
+
+/// A string as SQL's literal.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 async fn describe<S, O, E>(shell: &mut Shell<S, O, E>, name: &str) -> Result<(), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     O: Write,
     E: Write,
 {
-    let bare = name.strip_prefix("public.").unwrap_or(name);
-    let folded = match bare.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
-        Some(quoted) => quoted.replace("\"\"", "\""),
-        None => bare.to_lowercase(),
-    };
-    let literal = folded.replace('\'', "''");
+    let (schema, table) = relation(name);
+    let (of_schema, of_table) = (literal(&schema), literal(&table));
     let sql = format!(
-        "SELECT column_name, data_type, character_maximum_length, numeric_precision, numeric_scale, \
-         is_nullable, column_default FROM information_schema.columns \
-         WHERE table_schema = 'public' AND table_name = '{literal}' ORDER BY ordinal_position"
+        "SELECT c.column_name, c.data_type, c.character_maximum_length, c.numeric_precision, \
+         c.numeric_scale, c.datetime_precision, c.is_nullable, c.column_default, t.table_type \
+         FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name) \
+         WHERE table_schema = {of_schema} AND table_name = {of_table} ORDER BY c.ordinal_position"
     );
     let Some(columns) = rows(shell, &sql).await? else {
         return Ok(());
     };
-    if columns.is_empty() {
+    let Some(first) = columns.first() else {
         return fail(
             shell,
             &format!("Did not find any relation named \"{name}\"."),
         );
-    }
-    writeln!(shell.out, "Table \"public.{folded}\"")?;
-    let table = Table {
+    };
+    let what = match first.get(8).and_then(Option::as_deref) {
+        Some("VIEW") => "View",
+        _ => "Table",
+    };
+    writeln!(shell.out, "{what} \"{schema}.{table}\"")?;
+    let shown = Table {
         names: ["Column", "Type", "Nullable", "Default"]
             .map(String::from)
             .to_vec(),
         right: vec![false; 4],
-        rows: columns.into_iter().map(describe_column).collect(),
+        rows: columns.iter().map(|row| describe_column(row)).collect(),
     };
-    shell.table(&table)?;
+    shell.table(&shown)?;
+    list_keys(shell, &of_schema, &of_table).await
+}
+
+/// The keys of a table whose schema and name come as literals.
+async fn list_keys<S, O, E>(
+    shell: &mut Shell<S, O, E>,
+    schema: &str,
+    table: &str,
+) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    O: Write,
+    E: Write,
+{
     let sql = format!(
-        "SELECT constraint_name, constraint_type FROM information_schema.table_constraints \
-         WHERE table_schema = 'public' AND table_name = '{literal}' ORDER BY 2, 1"
+        "SELECT constraint_name, c.constraint_type, k.column_name \
+         FROM information_schema.table_constraints c \
+         JOIN information_schema.key_column_usage k USING (constraint_schema, constraint_name) \
+         WHERE c.table_schema = {schema} AND c.table_name = {table} ORDER BY 2, 1, k.ordinal_position"
     );
-    let constraints = rows(shell, &sql).await?.unwrap_or_default();
-    if !constraints.is_empty() {
-        writeln!(shell.out, "Indexes:")?;
-        for row in constraints {
-            let text = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
-            writeln!(shell.out, "    \"{}\" {}", text(0), text(1))?;
+    let mut keys: Vec<(String, String, Vec<String>)> = Vec::new();
+    for row in rows(shell, &sql).await?.unwrap_or_default() {
+        let mut values = row.into_iter().map(Option::unwrap_or_default);
+        let mut next = || values.next().unwrap_or_default();
+        let (name, kind, column) = (next(), next(), next());
+        match keys.last_mut() {
+            Some((last, _, columns)) if *last == name => columns.push(column),
+            _ => keys.push((name, kind, vec![column])),
         }
-        writeln!(shell.out)?;
     }
+    if keys.is_empty() {
+        return Ok(());
+    }
+    writeln!(shell.out, "Indexes:")?;
+    for (name, kind, columns) in keys {
+        let kind = match kind.as_str() {
+            "UNIQUE" => "UNIQUE CONSTRAINT",
+            other => other,
+        };
+        let columns = columns.join(", ");
+        writeln!(shell.out, "    \"{name}\" {kind}, btree ({columns})")?;
+    }
+    writeln!(shell.out)?;
     Ok(())
 }
 
 /// A row of `information_schema.columns` as `\d` shows it.
-fn describe_column(row: Vec<Option<String>>) -> Vec<Option<String>> {
-    let get = |i: usize| row.get(i).cloned().flatten();
+fn describe_column(row: &[Option<String>]) -> Vec<Option<String>> {
+    let get = |i: usize| row.get(i).and_then(Option::as_deref);
     let name = get(1).unwrap_or_default();
-    let shown = match (get(2), get(3), get(4)) {
-        (Some(length), _, _) => format!("{name}({length})"),
-        (None, Some(precision), Some(scale)) if name == "numeric" => {
+    let shown = match (get(2), get(3), get(4), get(5)) {
+        (Some(length), ..) => format!("{name}({length})"),
+        (_, Some(precision), Some(scale), _) if name == "numeric" => {
             format!("{name}({precision},{scale})")
         }
-        _ => name,
+        // Six digits are what there is without a modifier.
+        (.., Some(digits)) if digits != "6" && name.starts_with("time") => {
+            let (word, rest) = name.split_once(' ').unwrap_or((name, ""));
+            format!("{word}({digits}) {rest}")
+        }
+        _ => name.to_string(),
     };
-    let nullable = if get(5).as_deref() == Some("NO") {
-        "not null"
-    } else {
-        ""
+    let nullable = match get(6) {
+        Some("NO") => "not null",
+        _ => "",
     };
     vec![
-        get(0),
+        get(0).map(String::from),
         Some(shown),
         Some(nullable.to_string()),
-        Some(get(6).unwrap_or_default()),
+        Some(get(7).unwrap_or_default().to_string()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::relation;
+
+    #[test]
+    fn names_are_folded_as_sql_folds_them() {
+        let check = |name, schema: &str, table: &str| {
+            assert_eq!(relation(name), (schema.to_string(), table.to_string()));
+        };
+        check("item", "public", "item");
+        check("Item", "public", "item");
+        check("\"Item\"", "public", "Item");
+        check("public.item", "public", "item");
+        check("information_schema.Tables", "information_schema", "tables");
+        check("\"a.b\".\"c\"\"d\"", "a.b", "c\"d");
+    }
 }

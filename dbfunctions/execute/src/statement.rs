@@ -115,25 +115,8 @@ fn tables_of<'p>(body: &'p Body, out: &mut Vec<(&'p TableRef, bool)>) {
 }
 
 fn tables_of_node<'p>(node: &'p Node, out: &mut Vec<(&'p TableRef, bool)>) {
-    match node {
-        Node::Values { .. } => {}
-        Node::SeqScan { table, .. } | Node::IndexScan { table, .. } => out.push((table, false)),
-        Node::Filter { input, .. }
-        | Node::Project { input, .. }
-        | Node::Aggregate { input, .. }
-        | Node::Sort { input, .. }
-        | Node::Limit { input, .. }
-        | Node::Distinct { input } => tables_of_node(input, out),
-        Node::HashJoin { left, right, .. } | Node::NestedLoopJoin { left, right, .. } => {
-            tables_of_node(left, out);
-            tables_of_node(right, out);
-        }
-        Node::IndexJoin { left, table, .. } => {
-            tables_of_node(left, out);
-            out.push((table, false));
-        }
-        Node::Append { inputs } => inputs.iter().for_each(|input| tables_of_node(input, out)),
-    }
+    out.extend(node.table().map(|table| (table, false)));
+    node.inputs().for_each(|input| tables_of_node(input, out));
 }
 
 /// Executes a statement that is not transaction control.

@@ -14,6 +14,7 @@ use super::names::no_relation;
 use super::parameters::Parameters;
 use super::scope::{ColumnId, ColumnMeta, Scope};
 use super::text::{DEPTH_MAX, Text, place, too_deep};
+use crate::catalog::view::SystemView;
 use crate::catalog::{self, CatalogReader, PUBLIC, Relation, TableDef, relation_key};
 use crate::plan::{Expr, TableRef};
 use crate::settings::{EvalContext, FormatSettings};
@@ -228,6 +229,13 @@ impl<'a> Binder<'a> {
                     alloc::format!("cannot open relation \"{name}\""),
                 )
                 .with_detail("This operation is not supported for indexes.");
+                Err(place(error, at))
+            }
+            None if SystemView::find(schema, name).is_some() => {
+                let error = SqlError::new(
+                    state::WRONG_OBJECT_TYPE,
+                    alloc::format!("\"{name}\" is not a table"),
+                );
                 Err(place(error, at))
             }
             None => Err(no_relation(schema, name, at)),

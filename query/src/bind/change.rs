@@ -65,6 +65,15 @@ fn is_default(expr: &ast::Expr) -> bool {
         if i.quote_style.is_none() && i.value.eq_ignore_ascii_case("default"))
 }
 
+/// What UPDATE and DELETE have in common, laid out.
+struct LaidOut {
+    table: Rc<Table>,
+    input: Node,
+    returning: Vec<Expr>,
+    columns: Vec<OutputColumn>,
+    explained: Option<Box<Explained>>,
+}
+
 impl Binder<'_> {
     /// INSERT.
     ///
@@ -320,8 +329,7 @@ impl Binder<'_> {
                 }
             });
         }
-        let outputs: Vec<Expr> = ids.iter().map(|&id| self.column(id)).collect();
-        let (input, child) = self.lay_out(target.rel, &outputs, explains)?;
+        let laid_out = self.lay_out_target(target, &ids, &update.returning, "Update", explains)?;
         let planner = Planner {
             columns: &self.columns,
             explains: false,
@@ -330,26 +338,20 @@ impl Binder<'_> {
         for (_, value) in &mut assignments {
             planner.locate(value, &ids)?;
         }
-        let width = target.table.def.columns.len();
-        let (returning, columns) = match &update.returning {
-            Some(list) => self.returning_list(list, &target.own, &target.ids[..width])?,
-            None => (Vec::new(), Vec::new()),
-        };
-        let def = &target.table.def;
-        let explained = child.map(|child| Box::new(modify("Update", &def.name, *child)));
+        let def = &laid_out.table.def;
         let body = Body::Update {
-            table: target.table.reference(),
+            table: laid_out.table.reference(),
             column_names: column_names(def),
             not_null: not_null(def),
             indexes: def.indexes.clone(),
-            input,
+            input: laid_out.input,
             assignments,
-            returning,
+            returning: laid_out.returning,
         };
         Ok(Change {
             body,
-            columns,
-            explained,
+            columns: laid_out.columns,
+            explained: laid_out.explained,
         })
     }
 
@@ -448,23 +450,43 @@ impl Binder<'_> {
         if let Some(condition) = &delete.selection {
             target.rel = self.filter(target.rel, &target.scope, condition)?;
         }
-        let outputs: Vec<Expr> = target.ids.iter().map(|&id| self.column(id)).collect();
-        let (input, child) = self.lay_out(target.rel, &outputs, explains)?;
-        let width = target.table.def.columns.len();
-        let (returning, columns) = match &delete.returning {
-            Some(list) => self.returning_list(list, &target.own, &target.ids[..width])?,
-            None => (Vec::new(), Vec::new()),
-        };
-        let def = &target.table.def;
-        let explained = child.map(|child| Box::new(modify("Delete", &def.name, *child)));
+        let ids = target.ids.clone();
+        let laid_out = self.lay_out_target(target, &ids, &delete.returning, "Delete", explains)?;
         let body = Body::Delete {
-            table: target.table.reference(),
-            indexes: def.indexes.clone(),
-            input,
-            returning,
+            table: laid_out.table.reference(),
+            indexes: laid_out.table.def.indexes.clone(),
+            input: laid_out.input,
+            returning: laid_out.returning,
         };
         Ok(Change {
             body,
+            columns: laid_out.columns,
+            explained: laid_out.explained,
+        })
+    }
+
+    /// The rows to change, with the columns `ids`, and what is returned of them.
+    fn lay_out_target(
+        &mut self,
+        target: Target,
+        ids: &[ColumnId],
+        returning: &Option<Vec<ast::SelectItem>>,
+        what: &str,
+        explains: bool,
+    ) -> SqlResult<LaidOut> {
+        let outputs: Vec<Expr> = ids.iter().map(|&id| self.column(id)).collect();
+        let (input, child) = self.lay_out(target.rel, &outputs, explains)?;
+        let width = target.table.def.columns.len();
+        let (returning, columns) = match returning {
+            Some(list) => self.returning_list(list, &target.own, &target.ids[..width])?,
+            None => (Vec::new(), Vec::new()),
+        };
+        let name = &target.table.def.name;
+        let explained = child.map(|child| Box::new(modify(what, name, *child)));
+        Ok(LaidOut {
+            table: target.table,
+            input,
+            returning,
             columns,
             explained,
         })

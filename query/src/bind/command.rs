@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use sqlparser::ast;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
-use vireo_abi::message::error::SqlResult;
+use vireo_abi::message::error::{SqlError, SqlResult, state};
 use vireo_abi::sql_type::SqlType;
 
 use super::copy::Copy;
@@ -379,34 +379,17 @@ impl<'p> Front<'p> {
         self.next();
         let (mut analyze, mut costs) = (false, true);
         if matches!(self.peek(), Token::LParen) && !self.is_query_in_parentheses() {
-            self.next();
-            loop {
-                let at = self.at();
-                let option = match self.next().token {
-                    Token::Word(word) => word.value.to_ascii_lowercase(),
-                    _ => return Err(self.text.syntax_error_at(at)),
-                };
-                let value = self.option_value()?;
-                let is_on = is_true(value.as_deref());
-                match option.as_str() {
-                    "analyze" | "analyse" => analyze = is_on,
-                    "costs" => costs = is_on,
+            self.options("EXPLAIN", |option, value, at| {
+                match option {
+                    "analyze" | "analyse" => analyze = is_true(value),
+                    "costs" => costs = is_true(value),
                     "verbose" | "buffers" | "timing" | "summary" | "settings" | "wal" => {}
-                    "format" if value.as_deref() == Some("text") => {}
+                    "format" if value == Some("text") => {}
                     "format" => return Err(unsupported("this format of EXPLAIN", Some(at))),
-                    other => {
-                        return Err(vireo_abi::message::error::SqlError::new(
-                            vireo_abi::message::error::state::SYNTAX_ERROR,
-                            format!("unrecognized EXPLAIN option \"{other}\""),
-                        )
-                        .at(at));
-                    }
+                    _ => return Ok(false),
                 }
-                if !self.take_token(&Token::Comma) {
-                    break;
-                }
-            }
-            self.expect_token(&Token::RParen)?;
+                Ok(true)
+            })?;
         } else {
             analyze = self.take("analyze") || self.take("analyse");
             self.take("verbose");
@@ -435,6 +418,38 @@ impl<'p> Front<'p> {
         ["select", "values", "with", "table"]
             .iter()
             .any(|w| self.is_nth(n, w))
+    }
+
+    /// `(option value, …)` of the statement `what`, from its parenthesis on. `take` is given each option in lower case, its
+    /// value and where it stands, and says whether it knows it.
+    ///
+    /// # Errors
+    /// 42601, and what `take` says.
+    fn options(
+        &mut self,
+        what: &str,
+        mut take: impl FnMut(&str, Option<&str>, u32) -> SqlResult<bool>,
+    ) -> SqlResult<()> {
+        self.expect_token(&Token::LParen)?;
+        loop {
+            let at = self.at();
+            let option = match self.next().token {
+                Token::Word(word) => word.value.to_ascii_lowercase(),
+                _ => return Err(self.text.syntax_error_at(at)),
+            };
+            let value = self.option_value()?;
+            if !take(&option, value.as_deref(), at)? {
+                return Err(SqlError::new(
+                    state::SYNTAX_ERROR,
+                    format!("unrecognized {what} option \"{option}\""),
+                )
+                .at(at));
+            }
+            if !self.take_token(&Token::Comma) {
+                break;
+            }
+        }
+        self.expect_token(&Token::RParen)
     }
 
     /// An option's value: a word, number or string; none where the option stands alone.
@@ -477,16 +492,10 @@ impl<'p> Front<'p> {
             self.next();
         }
         if matches!(self.peek(), Token::LParen) {
-            self.next();
-            loop {
-                let at = self.at();
-                let option = match self.next().token {
-                    Token::Word(word) => word.value.to_ascii_lowercase(),
-                    _ => return Err(self.text.syntax_error_at(at)),
-                };
-                let value = self.option_value()?;
-                match option.as_str() {
-                    "analyze" | "analyse" if vacuum => analyze = is_true(value.as_deref()),
+            let what = if vacuum { "VACUUM" } else { "ANALYZE" };
+            self.options(what, |option, value, _| {
+                match option {
+                    "analyze" | "analyse" if vacuum => analyze = is_true(value),
                     "verbose" | "skip_locked" | "buffer_usage_limit" => {}
                     "full"
                     | "freeze"
@@ -496,20 +505,10 @@ impl<'p> Front<'p> {
                     | "parallel"
                     | "process_toast"
                         if vacuum => {}
-                    other => {
-                        let what = if vacuum { "VACUUM" } else { "ANALYZE" };
-                        return Err(vireo_abi::message::error::SqlError::new(
-                            vireo_abi::message::error::state::SYNTAX_ERROR,
-                            format!("unrecognized {what} option \"{other}\""),
-                        )
-                        .at(at));
-                    }
+                    _ => return Ok(false),
                 }
-                if !self.take_token(&Token::Comma) {
-                    break;
-                }
-            }
-            self.expect_token(&Token::RParen)?;
+                Ok(true)
+            })?;
         } else {
             if vacuum {
                 self.take("full");

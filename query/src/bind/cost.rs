@@ -279,10 +279,14 @@ pub(super) fn join_rows(left: f64, right: f64, kind: JoinKind, keys: usize, rest
     }
 }
 
+/// Rows that a system view is thought to have.
+pub(super) const SYSTEM_VIEW_ROWS: f64 = 100.0;
+
 /// Rows of a logical tree, for choosing between plans.
 pub(super) fn estimate(rel: &Rel) -> f64 {
     match rel {
         Rel::Values { rows, .. } => rows.len() as f64,
+        Rel::SystemView { .. } => SYSTEM_VIEW_ROWS,
         Rel::Scan(scan) => {
             if super::access::is_single_row(scan) {
                 1.0

@@ -97,11 +97,15 @@ pub(super) fn join_title(how: &str, kind: JoinKind) -> String {
 
 /// A table and its alias.
 pub(super) fn table_name(scan: &Scan) -> String {
-    let name = quoted(&scan.table.def.name);
-    if scan.alias == scan.table.def.name {
-        name
+    aliased(&scan.table.def.name, &scan.alias)
+}
+
+/// A relation's name, and its alias where that is another.
+pub(super) fn aliased(name: &str, alias: &str) -> String {
+    if alias == name {
+        quoted(name)
     } else {
-        format!("{name} {}", quoted(&scan.alias))
+        format!("{} {}", quoted(name), quoted(alias))
     }
 }
 
@@ -250,7 +254,8 @@ pub(super) fn expression(expr: &Expr, columns: &[ColumnMeta], qualifies: bool) -
     }
 }
 
-fn constant(value: &vireo_abi::datum::Datum, sql_type: SqlType) -> String {
+/// A constant as PostgreSQL shows it.
+pub(super) fn constant(value: &vireo_abi::datum::Datum, sql_type: SqlType) -> String {
     if value.is_null() {
         return format!("NULL::{}", type_name(sql_type));
     }
@@ -264,9 +269,11 @@ fn constant(value: &vireo_abi::datum::Datum, sql_type: SqlType) -> String {
     output::write_text(shown, &column, 0, &FormatSettings::default(), &mut bytes);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     match sql_type.id {
-        TypeId::Int4 => text,
+        TypeId::Int4 if !text.starts_with('-') => text,
         TypeId::Bool => String::from(if text == "t" { "true" } else { "false" }),
-        TypeId::Numeric if text.parse::<f64>().is_ok() && text.contains('.') => text,
+        TypeId::Numeric if text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('.') => {
+            text
+        }
         _ => format!("'{}'::{}", text.replace('\'', "''"), type_name(shown)),
     }
 }

@@ -584,12 +584,7 @@ impl Binder<'_> {
             let test = self.binary_operator(symbol, operand.clone(), item, operator_at)?;
             tests.push(test.expr);
         }
-        let expr = if is_negated {
-            fold::and(tests)
-        } else {
-            fold::or(tests)
-        };
-        Ok(Typed { expr, at })
+        Ok(combined(tests, is_negated, at))
     }
 
     fn between(
@@ -609,12 +604,7 @@ impl Binder<'_> {
         let low = self.binary_operator(first, operand.clone(), low, operator_at)?;
         let high = self.binary_operator(second, operand, high, operator_at)?;
         let tests = alloc::vec![low.expr, high.expr];
-        let expr = if is_negated {
-            fold::or(tests)
-        } else {
-            fold::and(tests)
-        };
-        Ok(Typed { expr, at })
+        Ok(combined(tests, !is_negated, at))
     }
 
     fn like(
@@ -721,4 +711,14 @@ impl Binder<'_> {
 fn is_comparison(op: &BinaryOperator) -> bool {
     use BinaryOperator as B;
     matches!(op, B::Eq | B::NotEq | B::Lt | B::LtEq | B::Gt | B::GtEq)
+}
+
+/// Tests of which all must hold, or any.
+fn combined(tests: Vec<Expr>, all: bool, at: Option<u32>) -> Typed {
+    let expr = if all {
+        fold::and(tests)
+    } else {
+        fold::or(tests)
+    };
+    Typed { expr, at }
 }

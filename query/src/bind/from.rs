@@ -18,6 +18,7 @@ use super::query::Output;
 use super::rel::{Rel, Scan, conjuncts};
 use super::scope::{ColumnMeta, Origin, Scope, ScopeColumn, ScopeRelation};
 use super::text::{place, too_deep, unsupported};
+use crate::catalog::view::SystemView;
 use crate::plan::{Expr, JoinKind};
 
 /// Relations that one statement may have.
@@ -298,8 +299,50 @@ impl Binder<'_> {
         {
             return self.common_table(index, alias, at);
         }
+        if let Some(view) = SystemView::find(schema.as_deref(), &table) {
+            return self.system_view(view, alias);
+        }
         let opened = self.open_table(schema.as_deref(), &table, at)?;
         self.scan(opened, alias)
+    }
+
+    fn system_view(
+        &mut self,
+        view: SystemView,
+        alias: Option<&TableAlias>,
+    ) -> SqlResult<(Rel, Scope)> {
+        let alias_name = match alias {
+            Some(alias) => self.text.name(&alias.name)?,
+            None => String::from(view.name()),
+        };
+        let mut ids = Vec::new();
+        let mut columns = Vec::new();
+        for (name, sql_type) in view.columns() {
+            let id = self.add_column(ColumnMeta {
+                sql_type,
+                relation: alias_name.clone(),
+                name: String::from(name),
+                not_null: false,
+            })?;
+            ids.push(id);
+            columns.push(ScopeColumn {
+                name: String::from(name),
+                expr: self.column(id),
+                origin: Origin::default(),
+            });
+        }
+        let relation = ScopeRelation {
+            name: String::from(view.name()),
+            hidden_name: alias.map(|_| String::from(view.name())),
+            columns,
+        };
+        let scope = Scope::of(self.aliased(relation, alias)?);
+        let rel = Rel::SystemView {
+            view,
+            alias: alias_name,
+            columns: ids,
+        };
+        Ok((rel, scope))
     }
 
     /// A table and its names.

@@ -27,6 +27,7 @@ mod command;
 mod copy;
 mod cost;
 mod datatype;
+mod default_text;
 mod dialect;
 mod explain;
 mod expr;

@@ -18,6 +18,7 @@ use super::explain::{self, Explained};
 use super::fold;
 use super::rel::{IdSet, Rel, Scan, each_child_mut};
 use super::scope::{ColumnId, ColumnMeta};
+use crate::catalog::view::SystemView;
 use crate::functions::resolve_operator;
 use crate::plan::{AggregateCall, Expr, JoinKind, Node, ScanColumn, SortKey};
 
@@ -82,6 +83,11 @@ impl Planner<'_> {
         match rel {
             Rel::Values { columns, rows } => self.values(columns, rows, need),
             Rel::Scan(scan) => self.scan(*scan, need),
+            Rel::SystemView {
+                view,
+                alias,
+                columns,
+            } => Ok(self.system_view(view, &alias, &columns, need)),
             Rel::Filter { input, conditions } => self.filter(*input, conditions, need),
             Rel::Project { input, exprs } => self.computed(*input, exprs, need),
             join @ Rel::Join { .. } => self.join(join, need),
@@ -210,6 +216,34 @@ impl Planner<'_> {
             cost,
             explained,
         })
+    }
+
+    fn system_view(
+        &self,
+        view: SystemView,
+        alias: &str,
+        columns: &[ColumnId],
+        need: &IdSet,
+    ) -> Planned {
+        let is_needed = |(_, id): &(usize, &ColumnId)| need.contains(**id);
+        let kept = columns.iter().enumerate().filter(is_needed);
+        let (positions, layout): (Vec<u16>, Vec<ColumnId>) =
+            kept.map(|(position, id)| (position as u16, *id)).unzip();
+        let mut cost = Cost::values(cost::SYSTEM_VIEW_ROWS);
+        cost.width = self.width(&layout);
+        let explained = self.describe(cost, Vec::new(), |_| {
+            let name = explain::aliased(view.name(), alias);
+            (format!("System View Scan on {name}"), Vec::new())
+        });
+        Planned {
+            node: Node::SystemView {
+                view,
+                columns: positions,
+            },
+            layout,
+            cost,
+            explained,
+        }
     }
 
     /// The columns that a scan produces, and their ids.

@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 
 use super::binder::Table;
 use super::scope::ColumnId;
+use crate::catalog::view::SystemView;
 use crate::functions::{self, Volatility};
 use crate::plan::{AggregateCall, Expr, JoinKind, SortKey};
 
@@ -46,6 +47,15 @@ pub(super) enum Rel {
     },
     /// A table.
     Scan(Box<Scan>),
+    /// A view that the system makes.
+    SystemView {
+        /// Which.
+        view: SystemView,
+        /// Its name in the query.
+        alias: String,
+        /// The id of each of its columns.
+        columns: Vec<ColumnId>,
+    },
     /// Rows where all conditions hold.
     Filter {
         /// From.
@@ -149,6 +159,7 @@ impl Rel {
     pub(super) fn each_output(&self, each: &mut dyn FnMut(ColumnId)) {
         match self {
             Rel::Values { columns, .. }
+            | Rel::SystemView { columns, .. }
             | Rel::Append { columns, .. }
             | Rel::Distinct { columns, .. } => columns.iter().copied().for_each(each),
             Rel::Scan(scan) => {
@@ -215,7 +226,7 @@ impl Rel {
                 JoinKind::Right | JoinKind::Full => false,
             },
             Rel::Scan(scan) => super::access::is_single_row(scan),
-            Rel::Append { .. } => false,
+            Rel::Append { .. } | Rel::SystemView { .. } => false,
         }
     }
 }
@@ -256,79 +267,59 @@ impl IdSet {
     }
 }
 
-/// The parts of an expression.
-pub(super) fn each_child<'e>(expr: &'e Expr, each: &mut dyn FnMut(&'e Expr)) {
-    match expr {
-        Expr::Column { .. } | Expr::Constant { .. } | Expr::Parameter { .. } => {}
-        Expr::Call { arguments, .. }
-        | Expr::Coalesce { arguments, .. }
-        | Expr::Extreme { arguments, .. }
-        | Expr::And(arguments)
-        | Expr::Or(arguments) => arguments.iter().for_each(each),
-        Expr::Cast { operand, .. }
-        | Expr::Not(operand)
-        | Expr::IsNull { operand, .. }
-        | Expr::IsBool { operand, .. } => each(operand),
-        Expr::IsDistinct { left, right, .. } => {
-            each(left);
-            each(right);
-        }
-        Expr::Case {
-            branches,
-            otherwise,
-            ..
-        } => {
-            for (condition, result) in branches {
-                each(condition);
-                each(result);
+/// Defines a function that calls another with each part of an expression, read or to change.
+macro_rules! each_part {
+    ($(#[$doc:meta])* $name:ident $(<$life:lifetime>)?, $iter:ident, $($reference:tt)+) => {
+        $(#[$doc])*
+        pub(super) fn $name$(<$life>)?(
+            expr: $($reference)+ Expr,
+            each: &mut dyn FnMut($($reference)+ Expr),
+        ) {
+            match expr {
+                Expr::Column { .. } | Expr::Constant { .. } | Expr::Parameter { .. } => {}
+                Expr::Call { arguments, .. }
+                | Expr::Coalesce { arguments, .. }
+                | Expr::Extreme { arguments, .. }
+                | Expr::And(arguments)
+                | Expr::Or(arguments) => arguments.$iter().for_each(each),
+                Expr::Cast { operand, .. }
+                | Expr::Not(operand)
+                | Expr::IsNull { operand, .. }
+                | Expr::IsBool { operand, .. } => each(operand),
+                Expr::IsDistinct { left, right, .. } => {
+                    each(left);
+                    each(right);
+                }
+                Expr::Case {
+                    branches,
+                    otherwise,
+                    ..
+                } => {
+                    for (condition, result) in branches {
+                        each(condition);
+                        each(result);
+                    }
+                    if let Some(otherwise) = otherwise {
+                        each(otherwise);
+                    }
+                }
+                Expr::InList { operand, list, .. } => {
+                    each(operand);
+                    list.$iter().for_each(each);
+                }
             }
-            if let Some(otherwise) = otherwise {
-                each(otherwise);
-            }
         }
-        Expr::InList { operand, list, .. } => {
-            each(operand);
-            list.iter().for_each(each);
-        }
-    }
+    };
 }
 
-/// The parts of an expression, to change.
-pub(super) fn each_child_mut(expr: &mut Expr, each: &mut dyn FnMut(&mut Expr)) {
-    match expr {
-        Expr::Column { .. } | Expr::Constant { .. } | Expr::Parameter { .. } => {}
-        Expr::Call { arguments, .. }
-        | Expr::Coalesce { arguments, .. }
-        | Expr::Extreme { arguments, .. }
-        | Expr::And(arguments)
-        | Expr::Or(arguments) => arguments.iter_mut().for_each(each),
-        Expr::Cast { operand, .. }
-        | Expr::Not(operand)
-        | Expr::IsNull { operand, .. }
-        | Expr::IsBool { operand, .. } => each(operand),
-        Expr::IsDistinct { left, right, .. } => {
-            each(left);
-            each(right);
-        }
-        Expr::Case {
-            branches,
-            otherwise,
-            ..
-        } => {
-            for (condition, result) in branches {
-                each(condition);
-                each(result);
-            }
-            if let Some(otherwise) = otherwise {
-                each(otherwise);
-            }
-        }
-        Expr::InList { operand, list, .. } => {
-            each(operand);
-            list.iter_mut().for_each(each);
-        }
-    }
-}
+each_part!(
+    /// The parts of an expression.
+    each_child<'e>, iter, &'e
+);
+each_part!(
+    /// The parts of an expression, to change.
+    each_child_mut, iter_mut, &mut
+);
 
 /// Every column that an expression refers to.
 pub(super) fn each_column(expr: &Expr, each: &mut dyn FnMut(ColumnId)) {
@@ -447,7 +438,7 @@ pub(super) fn push(rel: Rel, mut conditions: Vec<Expr>) -> Rel {
             .filtered(conditions)
         }
         Rel::Append { columns, inputs } => push_append(columns, inputs, conditions),
-        values @ Rel::Values { .. } => values.filtered(conditions),
+        leaf @ (Rel::Values { .. } | Rel::SystemView { .. }) => leaf.filtered(conditions),
     }
 }
 

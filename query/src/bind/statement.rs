@@ -13,6 +13,7 @@ use super::binder::Binder;
 use super::change::Change;
 use super::command::{Column, Command, Constraint, Name};
 use super::copy::{Copy, Given, Source};
+use super::default_text;
 use super::names::{constraint_name, no_relation};
 use super::query::OutputColumn;
 use super::rel::Rel;
@@ -316,7 +317,8 @@ impl Binder<'_> {
                     )
                     .with_hint("You will need to rewrite or cast the expression."));
                 }
-                Some(self.text.sql[*from as usize..*to as usize].to_owned())
+                let written = &self.text.sql[*from as usize..*to as usize];
+                default_text::stored(expr, written, target)
             }
         };
         Ok(NewColumn {

@@ -9,6 +9,8 @@
 
 #![allow(missing_docs)] // rkyv's generated resolvers of enum variants have no documentation
 
+pub mod view;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use rkyv::{Archive, Deserialize, Serialize};
@@ -18,6 +20,10 @@ use vireo_abi::sql_type::SqlType;
 
 /// The only schema of user tables.
 pub const PUBLIC: &str = "public";
+/// The only role, which owns everything.
+pub const OWNER: &str = "postgres";
+/// What the keys of all relations begin with.
+pub const RELATIONS: &[u8] = b"r";
 
 /// A column of a table.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -97,7 +103,7 @@ pub enum Relation {
 /// The catalog tree's key of a relation: `r`, schema, 0, name.
 pub fn relation_key(schema: &str, name: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(schema.len() + name.len() + 2);
-    key.push(b'r');
+    key.extend_from_slice(RELATIONS);
     key.extend_from_slice(schema.as_bytes());
     key.push(0);
     key.extend_from_slice(name.as_bytes());

@@ -4,6 +4,7 @@ use super::{lock_tree, read_entry, read_table, write_entry};
 use crate::catalog::{self, Relation};
 use crate::exec::ExecContext;
 use crate::plan::TableRef;
+use crate::txn::KeyRange;
 use alloc::format;
 use alloc::string::String;
 use vireo_abi::ids::CATALOG_TREE;
@@ -94,14 +95,7 @@ fn write_estimate(
 
 fn table_names(cx: &ExecContext) -> SqlResult<alloc::vec::Vec<String>> {
     let prefix = catalog::relation_key(catalog::PUBLIC, "");
-    let mut upper = prefix.clone();
-    *upper.last_mut().expect("a prefix is not empty") = 1;
-    let range = crate::txn::KeyRange {
-        lower: core::ops::Bound::Included(prefix.clone()),
-        upper: core::ops::Bound::Excluded(upper),
-        is_backward: false,
-    };
-    let mut cursor = cx.txn.scan(CATALOG_TREE, range)?;
+    let mut cursor = cx.txn.scan(CATALOG_TREE, KeyRange::prefix(&prefix))?;
     let mut names = alloc::vec::Vec::new();
     while cursor.next(256, &mut |row| {
         if matches!(catalog::decode(row.value)?, Relation::Table(_)) {

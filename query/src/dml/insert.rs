@@ -152,19 +152,5 @@ pub async fn insert(
 
 /// Whether a plan reads the table.
 fn reads(node: &Node, table: &TableRef) -> bool {
-    match node {
-        Node::Values { .. } => false,
-        Node::SeqScan { table: t, .. } | Node::IndexScan { table: t, .. } => t.tree == table.tree,
-        Node::Filter { input, .. }
-        | Node::Project { input, .. }
-        | Node::Aggregate { input, .. }
-        | Node::Sort { input, .. }
-        | Node::Limit { input, .. }
-        | Node::Distinct { input } => reads(input, table),
-        Node::HashJoin { left, right, .. } | Node::NestedLoopJoin { left, right, .. } => {
-            reads(left, table) || reads(right, table)
-        }
-        Node::IndexJoin { left, table: t, .. } => t.tree == table.tree || reads(left, table),
-        Node::Append { inputs } => inputs.iter().any(|input| reads(input, table)),
-    }
+    node.table().is_some_and(|t| t.tree == table.tree) || node.inputs().any(|n| reads(n, table))
 }

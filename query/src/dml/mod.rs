@@ -192,17 +192,13 @@ async fn lock_rows(
 
 /// Whether a plan may give the same row twice.
 fn may_repeat(node: &Node) -> bool {
-    match node {
-        Node::SeqScan { .. } | Node::IndexScan { .. } | Node::Values { .. } => false,
-        Node::Filter { input, .. }
-        | Node::Project { input, .. }
-        | Node::Sort { input, .. }
-        | Node::Limit { input, .. }
-        | Node::Distinct { input } => may_repeat(input),
+    let combines_rows = matches!(
+        node,
         Node::HashJoin { .. }
-        | Node::NestedLoopJoin { .. }
-        | Node::IndexJoin { .. }
-        | Node::Aggregate { .. }
-        | Node::Append { .. } => true,
-    }
+            | Node::NestedLoopJoin { .. }
+            | Node::IndexJoin { .. }
+            | Node::Aggregate { .. }
+            | Node::Append { .. }
+    );
+    combines_rows || node.inputs().any(may_repeat)
 }

@@ -22,6 +22,7 @@ use super::probe::Probe;
 use super::project::Project;
 use super::seq_scan::SeqScan;
 use super::sort::Sort;
+use super::system_view::SystemViewScan;
 use super::values::ValuesList;
 use super::{Operator, bad_plan};
 use crate::plan::{Expr, JoinKind, Node, ScanColumn, TableRef};
@@ -68,6 +69,17 @@ impl Builder<'_> {
         let input = |node: &Node| self.node(node, depth + 1);
         match node {
             Node::Values { types, rows } => values(types, rows),
+            Node::SystemView { view, columns } => {
+                let types: Vec<SqlType> = columns
+                    .iter()
+                    .map(|&c| {
+                        view.column_type(c)
+                            .ok_or_else(|| bad_plan("no such column"))
+                    })
+                    .collect::<SqlResult<_>>()?;
+                let scan = SystemViewScan::new(*view, columns.clone(), &types);
+                Ok((Box::new(scan), types))
+            }
             Node::SeqScan {
                 table,
                 columns,

@@ -44,6 +44,7 @@ mod project;
 mod seq_scan;
 mod sort;
 mod sort_key;
+mod system_view;
 mod top_n;
 mod values;
 

@@ -6,6 +6,7 @@ use crate::types::bytea::{parse_escape, parse_hex, write_escape, write_hex};
 use crate::types::column::{bytes, text};
 use crate::types::errors::{Fault, invalid_parameter};
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use md5::{Digest, Md5};
 use vireo_abi::chunk::Vector;
@@ -164,6 +165,13 @@ pub(super) fn write_identifier(name: &[u8], out: &mut Vec<u8>) {
         out.push(*b);
     }
     out.push(b'"');
+}
+
+/// A name as SQL must have it: in quotes where it needs them.
+pub(crate) fn quoted_identifier(name: &str) -> String {
+    let mut out = Vec::with_capacity(name.len());
+    write_identifier(name.as_bytes(), &mut out);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn quote_ident(v: &[Vector], rows: usize) -> SqlResult<Vector> {

@@ -25,6 +25,7 @@ mod table;
 mod text_case;
 mod text_parts;
 
+pub(crate) use encoding::quoted_identifier;
 pub(crate) use resolve::{Candidate, select};
 pub use resolve::{Resolved, Unresolved, resolve, resolve_operator};
 pub use table::{FUNCTIONS, Kernel, ScalarFunction, Volatility};

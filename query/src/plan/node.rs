@@ -1,6 +1,7 @@
 //! Operators of a query, as data. A node's output columns are stated with each.
 
 use super::expr::{AggregateCall, Expr, SortKey};
+use crate::catalog::view::SystemView;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -100,6 +101,13 @@ pub enum Node {
         types: Vec<SqlType>,
         /// Rows.
         rows: Vec<Vec<Expr>>,
+    },
+    /// The rows of a system view. Output: `columns`.
+    SystemView {
+        /// Which.
+        view: SystemView,
+        /// Positions of the columns to produce.
+        columns: Vec<u16>,
     },
     /// All rows of a table, in row-id order. Output: `columns`.
     SeqScan {
@@ -226,4 +234,38 @@ pub enum Node {
         #[rkyv(omit_bounds)]
         inputs: Vec<Node>,
     },
+}
+
+impl Node {
+    /// The nodes that this one reads, left before right.
+    pub fn inputs(&self) -> impl Iterator<Item = &Node> {
+        let (first, second, more): (Option<&Node>, Option<&Node>, &[Node]) = match self {
+            Node::Values { .. }
+            | Node::SystemView { .. }
+            | Node::SeqScan { .. }
+            | Node::IndexScan { .. } => (None, None, &[]),
+            Node::Filter { input, .. }
+            | Node::Project { input, .. }
+            | Node::Aggregate { input, .. }
+            | Node::Distinct { input }
+            | Node::Sort { input, .. }
+            | Node::Limit { input, .. }
+            | Node::IndexJoin { left: input, .. } => (Some(input), None, &[]),
+            Node::HashJoin { left, right, .. } | Node::NestedLoopJoin { left, right, .. } => {
+                (Some(left), Some(right), &[])
+            }
+            Node::Append { inputs } => (None, None, inputs),
+        };
+        first.into_iter().chain(second).chain(more)
+    }
+
+    /// The table that this node itself reads.
+    pub fn table(&self) -> Option<&TableRef> {
+        match self {
+            Node::SeqScan { table, .. }
+            | Node::IndexScan { table, .. }
+            | Node::IndexJoin { table, .. } => Some(table),
+            _ => None,
+        }
+    }
 }

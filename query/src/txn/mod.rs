@@ -46,6 +46,25 @@ impl KeyRange {
         upper: Bound::Unbounded,
         is_backward: false,
     };
+
+    /// Every key that begins with `prefix`, ascending.
+    pub fn prefix(prefix: &[u8]) -> KeyRange {
+        // The first key after them: the prefix without its last bytes 0xFF, and the byte before those one more.
+        let mut upper = prefix.to_vec();
+        while upper.pop_if(|last| *last == u8::MAX).is_some() {}
+        let upper = match upper.last_mut() {
+            Some(last) => {
+                *last += 1;
+                Bound::Excluded(upper)
+            }
+            None => Bound::Unbounded,
+        };
+        KeyRange {
+            lower: Bound::Included(prefix.to_vec()),
+            upper,
+            is_backward: false,
+        }
+    }
 }
 
 /// Takes the rows of a scan; the row's bytes are valid during the call.

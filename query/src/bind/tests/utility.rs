@@ -372,3 +372,55 @@ fn copy() {
         Some("nosuch)"),
     );
 }
+
+#[test]
+fn defaults_are_kept_as_postgresql_shows_them() {
+    let check = |column: &str, expected: Option<&str>| {
+        let sql = std::format!("create table d (c {column})");
+        let found = match bound(&sql).map(|b| b.plan.body) {
+            Ok(Body::CreateTable { columns, .. }) => columns[0].default.clone(),
+            other => panic!("{sql}: {other:?}"),
+        };
+        assert_eq!(found.as_deref(), expected, "{sql}");
+    };
+    check("int", None);
+    check("int default null", None);
+    check("int default 5", Some("5"));
+    check("int default (5)", Some("5"));
+    check("int default -5", Some("'-5'::integer"));
+    check("bigint default 5+1", Some("(5 + 1)"));
+    check("bigint default 2 * (3 - 1)", Some("(2 * (3 - 1))"));
+    check("bigint default 5000000000", Some("'5000000000'::bigint"));
+    check("int default '7'", Some("7"));
+    check("numeric(10,2) default 1.50", Some("1.50"));
+    check("numeric(10,2) default -1.5", Some("'-1.5'::numeric"));
+    check("float8 default 1.5", Some("1.5"));
+    check("float8 default '1.5'", Some("'1.5'::double precision"));
+    check("boolean default TRUE", Some("true"));
+    check("boolean default 'f'", Some("false"));
+    check("text default 'it''s'", Some("'it''s'::text"));
+    check(
+        "varchar(10) default 'abc'",
+        Some("'abc'::character varying"),
+    );
+    check("char(5) default 'ab'", Some("'ab'::bpchar"));
+    check("text default 'a'::varchar", Some("'a'::character varying"));
+    check("date default '2020-01-01'", Some("'2020-01-01'::date"));
+    check(
+        "timestamp default '2020-01-01 12:00:00'",
+        Some("'2020-01-01 12:00:00'::timestamp without time zone"),
+    );
+    check(
+        "uuid default 'A0EEBC999C0B4EF8BB6D6BB9BD380A11'",
+        Some("'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid"),
+    );
+    check("date default current_date", Some("CURRENT_DATE"));
+    check("timestamptz default now()", Some("now()"));
+    check("timestamptz default NOW()", Some("now()"));
+    check("interval default '1 day'", Some("'1 day'::interval"));
+    check("text default 'a\\b'", Some("'a\\b'::text"));
+    // What has no form that is known to be PostgreSQL's stays as it is.
+    check("text default upper('a')", Some("upper('a')"));
+    check("date default '1 Jan 2020'", Some("'1 Jan 2020'"));
+    check("timestamp default 'now'", Some("'now'"));
+}
