@@ -228,6 +228,8 @@ pub struct Session {
     block: Block,
     portals: HashMap<RequestId, Box<Portal>>,
     random: u64,
+    /// Whether the transaction has taken its first snapshot for a query.
+    has_queried: bool,
     /// What the gateway was last told of uncommitted catalog changes.
     told_changes: usize,
 }
@@ -244,6 +246,7 @@ impl Session {
             block: Block::None,
             portals: HashMap::new(),
             random,
+            has_queried: false,
             told_changes: 0,
         }
     }
@@ -291,13 +294,10 @@ impl Session {
         self.state.running.set(Some(run.request));
         self.state.canceled.replace(None);
         if let Body::Transaction(command) = &plan.body {
-            return self.transaction_command(command).await;
+            return self.transaction_command(command, run.sync).await;
         }
         if matches!(self.block, Block::Failed) {
-            return Err(SqlError::new(
-                state::IN_FAILED_SQL_TRANSACTION,
-                "current transaction is aborted, commands ignored until end of transaction block",
-            ));
+            return Err(in_failed_block());
         }
         let parameters = self.parameters(run, plan)?;
         let is_alone = run.sync && self.txn.is_none() && matches!(self.block, Block::None);
@@ -305,6 +305,7 @@ impl Session {
         loop {
             self.shared.wait_for_storage().await?;
             let txn = self.transaction(is_alone && tries < OPTIMISTIC_TRIES)?;
+            self.has_queried |= is_query(&plan.body);
             let step = self
                 .statement(run, plan, &txn, &parameters, is_alone)
                 .await?;
@@ -442,24 +443,33 @@ impl Session {
         }
     }
 
-    async fn transaction_command(&mut self, command: &TransactionCommand) -> SqlResult<Finished> {
+    /// `sync`: the implicit transaction ends with the command.
+    async fn transaction_command(
+        &mut self,
+        command: &TransactionCommand,
+        sync: bool,
+    ) -> SqlResult<Finished> {
         match command {
             TransactionCommand::Begin {
                 isolation,
                 read_only,
+                is_start,
             } => {
+                let tag = if *is_start {
+                    "START TRANSACTION"
+                } else {
+                    "BEGIN"
+                };
                 if !matches!(self.block, Block::None) {
                     if matches!(self.block, Block::Failed) {
-                        return Err(SqlError::new(
-                            state::IN_FAILED_SQL_TRANSACTION,
-                            "current transaction is aborted, commands ignored until end of transaction block",
-                        ));
+                        return Err(in_failed_block());
                     }
                     self.warn(
                         state::ACTIVE_SQL_TRANSACTION,
                         "there is already a transaction in progress",
                     );
-                    return Ok(Finished::Tag("BEGIN".to_string()));
+                    self.set_modes(isolation.as_deref(), *read_only)?;
+                    return Ok(Finished::Tag(tag.to_string()));
                 }
                 self.block = Block::Open;
                 let set = |settings: &mut Settings, name: &str, value: &str| {
@@ -481,7 +491,15 @@ impl Session {
                         .to_string(),
                 };
                 set(&mut self.settings, "transaction_read_only", &read_only)?;
-                Ok(Finished::Tag("BEGIN".to_string()))
+                Ok(Finished::Tag(tag.to_string()))
+            }
+            TransactionCommand::Set {
+                isolation,
+                read_only,
+                warns,
+            } => {
+                self.set_transaction(isolation.as_deref(), *read_only, *warns, sync)
+                    .await
             }
             TransactionCommand::Commit => {
                 let tag = if matches!(self.block, Block::Failed) {
@@ -518,6 +536,66 @@ impl Session {
         }
     }
 
+    /// SET TRANSACTION: of the block, or of the implicit transaction of several statements; of a statement on its own
+    /// it changes nothing.
+    async fn set_transaction(
+        &mut self,
+        isolation: Option<&str>,
+        read_only: Option<bool>,
+        warns: bool,
+        sync: bool,
+    ) -> SqlResult<Finished> {
+        if matches!(self.block, Block::Failed) {
+            return Err(in_failed_block());
+        }
+        let is_implicit = matches!(self.block, Block::None);
+        let is_alone = is_implicit && sync && self.txn.is_none();
+        if is_alone && warns {
+            self.warn(
+                state::NO_ACTIVE_SQL_TRANSACTION,
+                "SET TRANSACTION can only be used in transaction blocks",
+            );
+        }
+        self.set_modes(isolation, read_only)?;
+        if is_alone {
+            self.settings.commit();
+        } else if is_implicit {
+            self.shared.wait_for_storage().await?;
+            self.transaction(false)?;
+        }
+        Ok(Finished::Tag("SET".to_string()))
+    }
+
+    /// Changes what the transaction is. Once it has taken its first snapshot it can only become read-only.
+    fn set_modes(&mut self, isolation: Option<&str>, read_only: Option<bool>) -> SqlResult<()> {
+        let has_queried = self.txn.is_some() && self.has_queried;
+        let too_late = |what| Err(SqlError::new(state::ACTIVE_SQL_TRANSACTION, what));
+        if let Some(level) = isolation {
+            let name = "transaction_isolation";
+            let before = self.settings.get(name).to_string();
+            self.settings.set(name, Some(level), SetScope::Local)?;
+            if has_queried && self.settings.get(name) != before {
+                return too_late("SET TRANSACTION ISOLATION LEVEL must be called before any query");
+            }
+        }
+        if let Some(read_only) = read_only {
+            let name = "transaction_read_only";
+            if has_queried && !read_only && self.settings.is_on(name) {
+                return too_late("transaction read-write mode must be set before any query");
+            }
+            let value = if read_only { "on" } else { "off" };
+            self.settings.set(name, Some(value), SetScope::Local)?;
+            if let Some(txn) = &self.txn {
+                txn.set_read_only(read_only);
+            }
+        }
+        if !has_queried {
+            // The first query begins it anew, as it is to be now.
+            self.txn = None;
+        }
+        Ok(())
+    }
+
     fn roll_back(&mut self) {
         self.portals.clear();
         self.txn = None;
@@ -542,15 +620,8 @@ impl Session {
         if let Some(txn) = &self.txn {
             return Ok(txn.clone());
         }
-        let setting = if matches!(self.block, Block::None) {
-            (
-                "default_transaction_isolation",
-                "default_transaction_read_only",
-            )
-        } else {
-            ("transaction_isolation", "transaction_read_only")
-        };
-        let isolation = match self.settings.get(setting.0) {
+        self.has_queried = false;
+        let isolation = match self.settings.get("transaction_isolation") {
             "repeatable read" => Isolation::RepeatableRead,
             "serializable" => {
                 return Err(SqlError::new(
@@ -560,7 +631,7 @@ impl Session {
             }
             _ => Isolation::ReadCommitted,
         };
-        let is_read_only = self.settings.is_on(setting.1);
+        let is_read_only = self.settings.is_on("transaction_read_only");
         let txn = Txn::begin(
             &self.shared,
             &self.state,
@@ -731,6 +802,21 @@ impl Session {
         };
         self.shared.reply(port, &reply, Vec::new());
     }
+}
+
+/// Whether PostgreSQL takes a snapshot for a statement.
+fn is_query(body: &Body) -> bool {
+    !matches!(
+        body,
+        Body::Set { .. } | Body::Show { .. } | Body::ResetAll { .. } | Body::Checkpoint
+    )
+}
+
+fn in_failed_block() -> Box<SqlError> {
+    SqlError::new(
+        state::IN_FAILED_SQL_TRANSACTION,
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
 }
 
 fn serialization_failure() -> Box<SqlError> {

@@ -349,15 +349,12 @@ fn set(
     if name.eq_ignore_ascii_case("transaction_read_only") {
         txn.set_read_only(settings.is_on("transaction_read_only"));
     }
+    // Any other SET of it is a command of the transaction.
     if name.eq_ignore_ascii_case("transaction_isolation") {
-        let asked_for = settings.get("transaction_isolation");
-        let is_repeatable = txn.isolation() == crate::transaction::Isolation::RepeatableRead;
-        if (asked_for == "repeatable read") != is_repeatable || asked_for == "serializable" {
-            return Err(SqlError::new(
-                state::FEATURE_NOT_SUPPORTED,
-                "SET TRANSACTION ISOLATION LEVEL is not supported: say it with BEGIN",
-            ));
-        }
+        return Err(SqlError::new(
+            state::FEATURE_NOT_SUPPORTED,
+            "SET or RESET of transaction_isolation to its default is not supported",
+        ));
     }
     Ok(())
 }

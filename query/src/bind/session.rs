@@ -9,6 +9,7 @@ use vireo_abi::message::error::{SqlError, SqlResult, state};
 use super::command::{Command, Front};
 use super::text::unsupported;
 use crate::plan::{SetScope, TransactionCommand};
+use crate::types::boolean;
 
 /// What a transaction is asked to be.
 #[derive(Default)]
@@ -32,6 +33,7 @@ impl Front<'_> {
                 TransactionCommand::Begin {
                     isolation: modes.isolation,
                     read_only: modes.read_only,
+                    is_start: word == "start",
                 }
             }
             _ => {
@@ -114,7 +116,7 @@ impl Front<'_> {
             self.next();
             self.expect("as")?;
             self.expect("transaction")?;
-            return self.set_modes("default_transaction_", SetScope::Session);
+            return self.set_default_modes();
         }
         if self.is("session") && self.is_nth(1, "authorization") {
             return Err(self.unsupported("SET SESSION AUTHORIZATION"));
@@ -129,7 +131,12 @@ impl Front<'_> {
             if self.is("snapshot") {
                 return Err(self.unsupported("SET TRANSACTION SNAPSHOT"));
             }
-            return self.set_modes("transaction_", SetScope::Local);
+            let modes = self.given_modes()?;
+            return Ok(Command::Transaction(TransactionCommand::Set {
+                isolation: modes.isolation,
+                read_only: modes.read_only,
+                warns: true,
+            }));
         }
         if self.is("constraints") {
             return Err(self.unsupported("SET CONSTRAINTS"));
@@ -172,6 +179,18 @@ impl Front<'_> {
             });
         }
         let value = self.value_list(&name)?;
+        if name == "transaction_isolation" {
+            return Ok(set_transaction(Some(value), None));
+        }
+        if name == "transaction_read_only" {
+            let is_on = boolean::parse(&value).map_err(|_| {
+                SqlError::new(
+                    state::INVALID_PARAMETER_VALUE,
+                    format!("parameter \"{name}\" requires a Boolean value"),
+                )
+            })?;
+            return Ok(set_transaction(None, Some(is_on)));
+        }
         Ok(Command::Set {
             name,
             value: Some(value),
@@ -179,12 +198,18 @@ impl Front<'_> {
         })
     }
 
-    fn set_modes(&mut self, prefix: &str, scope: SetScope) -> SqlResult<Command> {
-        let at = self.at();
+    /// Modes, at least one.
+    fn given_modes(&mut self) -> SqlResult<Modes> {
         if self.is_done() {
             return Err(self.unexpected());
         }
-        let modes = self.modes()?;
+        self.modes()
+    }
+
+    /// The modes of SET SESSION CHARACTERISTICS.
+    fn set_default_modes(&mut self) -> SqlResult<Command> {
+        let at = self.at();
+        let modes = self.given_modes()?;
         let (name, value) = match (modes.isolation, modes.read_only) {
             (Some(isolation), None) => ("isolation", isolation),
             (None, Some(read_only)) => (
@@ -195,9 +220,9 @@ impl Front<'_> {
             _ => return Err(unsupported("several modes in one SET", Some(at))),
         };
         Ok(Command::Set {
-            name: format!("{prefix}{name}"),
+            name: format!("default_transaction_{name}"),
             value: Some(value),
-            scope,
+            scope: SetScope::Session,
         })
     }
 
@@ -313,6 +338,15 @@ impl Front<'_> {
             Err(self.unexpected())
         }
     }
+}
+
+/// SET of a setting that is the transaction's.
+fn set_transaction(isolation: Option<String>, read_only: Option<bool>) -> Command {
+    Command::Transaction(TransactionCommand::Set {
+        isolation,
+        read_only,
+        warns: false,
+    })
 }
 
 /// A name in quotes, unless it reads the same without.

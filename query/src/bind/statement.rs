@@ -22,6 +22,7 @@ use super::text::{place, unsupported};
 use crate::catalog::{PUBLIC, Relation, TableDef};
 use crate::plan::{
     Body, CopyFormat, CopyOptions, Explain, Expr, NewColumn, NewConstraint, TableRef,
+    TransactionCommand,
 };
 
 /// Columns that a table may have.
@@ -127,7 +128,10 @@ impl Binder<'_> {
             }
             Command::Transaction(command) => Ok(Statement {
                 body: Body::Transaction(command.clone()),
-                kind: StatementKind::Transaction,
+                kind: match command {
+                    TransactionCommand::Set { .. } => StatementKind::Utility,
+                    _ => StatementKind::Transaction,
+                },
                 columns: Vec::new(),
             }),
             Command::Set { name, value, scope } => Ok(utility(Body::Set {

@@ -37,10 +37,10 @@ pub struct Definition {
 }
 
 const ISOLATION: &[&str] = &[
-    "read uncommitted",
-    "read committed",
-    "repeatable read",
     "serializable",
+    "repeatable read",
+    "read committed",
+    "read uncommitted",
 ];
 
 const fn setting(

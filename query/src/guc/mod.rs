@@ -96,6 +96,9 @@ impl Settings {
     pub fn get(&self, name: &str) -> &str {
         match self.values.get(name) {
             Some(value) => value,
+            // A transaction is what the session's transactions are, unless it was told otherwise.
+            None if name == "transaction_isolation" => self.get("default_transaction_isolation"),
+            None if name == "transaction_read_only" => self.get("default_transaction_read_only"),
             None => {
                 definition::find(name)
                     .expect("a setting that exists")

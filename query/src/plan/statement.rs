@@ -33,6 +33,17 @@ pub enum TransactionCommand {
         isolation: Option<String>,
         /// READ ONLY or READ WRITE, if given.
         read_only: Option<bool>,
+        /// START TRANSACTION, which the command tag tells from BEGIN.
+        is_start: bool,
+    },
+    /// SET TRANSACTION, or SET of `transaction_isolation` or `transaction_read_only`.
+    Set {
+        /// Lower case.
+        isolation: Option<String>,
+        /// READ ONLY or READ WRITE, if given.
+        read_only: Option<bool>,
+        /// SET TRANSACTION, which warns outside a transaction block.
+        warns: bool,
     },
     /// COMMIT, END.
     Commit,

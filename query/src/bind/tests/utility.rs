@@ -12,16 +12,37 @@ fn body(sql: &str) -> Body {
 
 #[test]
 fn transactions() {
-    let begin = |isolation: Option<&str>, read_only| {
+    let begun = |isolation: Option<&str>, read_only, is_start| {
         Body::Transaction(TransactionCommand::Begin {
             isolation: isolation.map(ToString::to_string),
             read_only,
+            is_start,
+        })
+    };
+    let begin = |isolation, read_only| begun(isolation, read_only, false);
+    let set = |isolation: Option<&str>, read_only, warns| {
+        Body::Transaction(TransactionCommand::Set {
+            isolation: isolation.map(ToString::to_string),
+            read_only,
+            warns,
         })
     };
     for (sql, expected) in [
         ("begin", begin(None, None)),
         ("BEGIN WORK", begin(None, None)),
-        ("start transaction", begin(None, None)),
+        ("start transaction", begun(None, None, true)),
+        (
+            "set transaction isolation level repeatable read, read only",
+            set(Some("repeatable read"), Some(true), true),
+        ),
+        (
+            "set local transaction_isolation = 'repeatable read'",
+            set(Some("repeatable read"), None, false),
+        ),
+        (
+            "set transaction_read_only to on",
+            set(None, Some(true), false),
+        ),
         (
             "begin transaction isolation level repeatable read, read only",
             begin(Some("repeatable read"), Some(true)),
@@ -91,10 +112,6 @@ fn settings() {
         (
             "set my.setting = on",
             set("my.setting", Some("on"), session),
-        ),
-        (
-            "set transaction isolation level repeatable read",
-            set("transaction_isolation", Some("repeatable read"), local),
         ),
         (
             "set session characteristics as transaction read only",
