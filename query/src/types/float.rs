@@ -1,11 +1,13 @@
 //! `real` and `double precision` from and to text.
 //!
 //! Output is the shortest text that reads back exactly (`extra_float_digits` above 0, digits by
-//! Ryu, as PostgreSQL's), or `%.*g` with 15 or 6 digits plus `extra_float_digits`.
+//! Ryu, with PostgreSQL's choice among them: `float_digits`), or `%.*g` with 15 or 6 digits plus `extra_float_digits`.
 
 use super::errors::{Fault, invalid_input};
+use super::float_digits::{Binary, Decimal, strictly_between};
 use super::integer::{is_space, trim_spaces};
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use vireo_abi::message::error::{SqlError, SqlResult, state};
@@ -104,6 +106,18 @@ struct Digits {
     digits: [u8; 32],
     count: usize,
     exponent: i32,
+}
+
+impl Digits {
+    fn decimal(&self) -> Decimal {
+        let digits = &self.digits[..self.count];
+        Decimal {
+            digits: digits
+                .iter()
+                .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')),
+            exponent: self.exponent - (self.count as i32 - 1),
+        }
+    }
 }
 
 /// Takes apart what ryu prints ("1.5", "1e16", "1.25e-7", "0.001").
@@ -247,11 +261,16 @@ pub(crate) fn write_float8(value: f64, extra_digits: i8, out: &mut Vec<u8>) {
     if value < 0.0 {
         out.push(b'-');
     }
-    lay_out(
-        &digits_of(ryu::Buffer::new().format_finite(libm::fabs(value))),
-        15,
-        out,
+    let value = libm::fabs(value);
+    let digits = digits_of(ryu::Buffer::new().format_finite(value));
+    let binary = Binary::of_f64(value);
+    let digits = postgresql_digits(
+        digits,
+        binary,
+        |digits| format!("{value:.digits$e}"),
+        |text| text.parse() == Ok(value),
     );
+    lay_out(&digits, 15, out);
 }
 
 /// Writes a `real`.
@@ -265,17 +284,37 @@ pub(crate) fn write_float4(value: f32, extra_digits: i8, out: &mut Vec<u8>) {
     if value < 0.0 {
         out.push(b'-');
     }
-    lay_out(
-        &digits_of(ryu::Buffer::new().format_finite(libm::fabsf(value))),
-        6,
-        out,
+    let value = libm::fabsf(value);
+    let digits = digits_of(ryu::Buffer::new().format_finite(value));
+    let binary = Binary::of_f32(value);
+    let digits = postgresql_digits(
+        digits,
+        binary,
+        |digits| format!("{value:.digits$e}"),
+        |text| text.parse() == Ok(value),
     );
+    lay_out(&digits, 6, out);
+}
+
+/// Ryu's digits, or others where PostgreSQL takes others.
+fn postgresql_digits(
+    ryu: Digits,
+    binary: Binary,
+    rounded: impl Fn(usize) -> String,
+    reads_back: impl Fn(&str) -> bool,
+) -> Digits {
+    if !binary.has_middle(ryu.decimal()) {
+        return ryu;
+    }
+    match strictly_between(binary, ryu.count, rounded, reads_back) {
+        Some(decimal) => digits_of(&format!("{}e{}", decimal.digits, decimal.exponent)),
+        None => ryu,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::String;
 
     fn check(value: f64, expected: &str) {
         let mut out = Vec::new();
@@ -294,6 +333,12 @@ mod tests {
         check(-1.5, "-1.5");
         check(100.0, "100");
         check(f64::MAX, "1.7976931348623157e+308");
+    }
+
+    #[test]
+    fn no_shortest_form_is_a_middle() {
+        // Answers of PostgreSQL 15.
+        check(336_250_929_617_148_032.0, "3.3625092961714803e+17");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod compare;
 pub mod datetime;
 pub(crate) mod errors;
 pub(crate) mod float;
+mod float_digits;
 pub mod input;
 pub(crate) mod integer;
 pub(crate) mod interval;
