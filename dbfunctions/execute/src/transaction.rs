@@ -136,11 +136,6 @@ impl Txn {
         self.overlay.borrow_mut().roll_back_to(mark);
     }
 
-    /// The isolation level.
-    pub fn isolation(&self) -> Isolation {
-        self.isolation
-    }
-
     /// Whether writes are refused.
     pub fn is_read_only(&self) -> bool {
         self.is_read_only.get()
