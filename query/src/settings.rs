@@ -1,5 +1,6 @@
 //! The session's settings that change what values look like or mean.
 
+use alloc::rc::Rc;
 use alloc::string::String;
 
 /// Order of day, month and year in ambiguous dates (`DateStyle`'s second part).
@@ -76,15 +77,15 @@ impl Default for FormatSettings {
 #[derive(Clone, Debug)]
 pub struct EvalContext {
     /// How values are read and shown.
-    pub format: FormatSettings,
+    pub format: Rc<FormatSettings>,
     /// `now()`: microseconds since 2000-01-01 UTC, when the transaction began.
     pub transaction_us: i64,
     /// `statement_timestamp()`.
     pub statement_us: i64,
     /// `current_user`.
-    pub user: String,
+    pub user: Rc<str>,
     /// `current_database()`.
-    pub database: String,
+    pub database: Rc<str>,
     /// The state of `random()`, advanced by each use.
     pub random: core::cell::Cell<u64>,
 }

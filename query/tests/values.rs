@@ -2,6 +2,7 @@
 //! (`golden/values.tsv`, written by `golden/generate.py`).
 
 use std::cell::Cell;
+use std::rc::Rc;
 use vireo_abi::chunk::Vector;
 use vireo_abi::datum::Datum;
 use vireo_abi::message::error::SqlError;
@@ -22,7 +23,7 @@ fn fault(error: impl AsRef<SqlError>) -> String {
 
 fn context() -> EvalContext {
     EvalContext {
-        format: FormatSettings::default(),
+        format: Rc::default(),
         transaction_us: 757_382_400_000_000,
         statement_us: 757_382_400_000_000,
         user: "postgres".into(),
@@ -32,7 +33,7 @@ fn context() -> EvalContext {
 }
 
 fn set(cx: &mut EvalContext, name: &str, value: &str) {
-    let format = &mut cx.format;
+    let format = Rc::make_mut(&mut cx.format);
     match name {
         "TimeZone" => format.time_zone = value.into(),
         "extra_float_digits" => format.extra_float_digits = value.parse().unwrap(),
@@ -156,7 +157,7 @@ fn check_round_trips(ty: SqlType, v: &Vector, text: &[u8], cx: &EvalContext) {
         String::from_utf8_lossy(&again),
         "binary form of {ty:?}"
     );
-    if cx.format
+    if *cx.format
         == (FormatSettings {
             time_zone: cx.format.time_zone.clone(),
             ..FormatSettings::default()

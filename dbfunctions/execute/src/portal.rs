@@ -18,6 +18,7 @@ use vireo_query::copy;
 use vireo_query::exec::{ExecContext, Operator};
 use vireo_query::plan::{Body, CopyOptions, Plan};
 use vireo_query::row::wire;
+use vireo_query::types::output::TextFormat;
 
 /// Bytes after which rows are sent.
 const PIECE_BYTES: usize = 32 << 10;
@@ -74,6 +75,7 @@ pub struct Portal {
     cx: ExecContext,
     types: Vec<SqlType>,
     encoding: Encoding,
+    format: TextFormat,
     tag: Tag,
     sent: u64,
     /// Rows of the last chunk that the window did not take.
@@ -121,11 +123,13 @@ impl Portal {
                 },
             },
         };
+        let format = TextFormat::new(&cx.eval.format);
         Ok(Portal {
             rows,
             cx,
             types,
             encoding,
+            format,
             tag,
             sent: 0,
             rest: None,
@@ -228,7 +232,7 @@ impl Portal {
     }
 
     fn encode(&self, chunk: &Chunk, bytes: &mut Vec<u8>) {
-        let format = &self.cx.eval.format;
+        let format = &self.format;
         match &self.encoding {
             Encoding::DataRows { binary } => {
                 wire::data_rows(&self.types, binary, chunk, format, bytes);

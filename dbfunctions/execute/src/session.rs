@@ -96,9 +96,9 @@ pub struct SessionState {
     /// Where replies go.
     pub to: ReplyTo,
     /// Its user.
-    pub user: String,
+    pub user: Rc<str>,
     /// Its database.
-    pub database: String,
+    pub database: Rc<str>,
     /// Notices of the statement that runs.
     pub notices: RefCell<Vec<SqlError>>,
     /// What a cancellation ends the wait for.
@@ -114,8 +114,8 @@ impl SessionState {
     pub fn new(to: ReplyTo, user: String, database: String) -> SessionState {
         SessionState {
             to,
-            user,
-            database,
+            user: user.into(),
+            database: database.into(),
             notices: RefCell::new(Vec::new()),
             awaited: Cell::new(None),
             mail: RefCell::new(VecDeque::new()),

@@ -5,6 +5,7 @@ use super::*;
 use crate::settings::{EvalContext, FormatSettings};
 use crate::types::cast::cast;
 use crate::types::output::write_text;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::{format, vec};
 use core::cell::Cell;
@@ -15,11 +16,11 @@ use vireo_abi::datum::Datum;
 
 fn context() -> EvalContext {
     EvalContext {
-        format: FormatSettings::default(),
+        format: Rc::default(),
         transaction_us: 0,
         statement_us: 0,
-        user: String::new(),
-        database: String::new(),
+        user: Rc::from(""),
+        database: Rc::from(""),
         random: Cell::new(1),
     }
 }

@@ -17,7 +17,7 @@ use super::text::{DEPTH_MAX, Text, place, too_deep};
 use crate::catalog::view::SystemView;
 use crate::catalog::{self, CatalogReader, PUBLIC, Relation, TableDef, relation_key};
 use crate::plan::{Expr, TableRef};
-use crate::settings::{EvalContext, FormatSettings};
+use crate::settings::EvalContext;
 
 /// Levels of a bound expression that chains of operators may add in one statement.
 const CHAIN_LEVELS_MAX: usize = 3000;
@@ -93,11 +93,11 @@ pub(super) struct Binder<'a> {
 /// The context in which constants are folded: nothing in it is a session's.
 pub(super) fn fold_context() -> EvalContext {
     EvalContext {
-        format: FormatSettings::default(),
+        format: Rc::default(),
         transaction_us: 0,
         statement_us: 0,
-        user: String::new(),
-        database: String::new(),
+        user: Rc::from(""),
+        database: Rc::from(""),
         random: core::cell::Cell::new(0),
     }
 }

@@ -3,8 +3,7 @@
 use super::read::dialect;
 use super::{csv, text};
 use crate::plan::{CopyFormat, CopyOptions};
-use crate::settings::FormatSettings;
-use crate::types::output;
+use crate::types::output::TextFormat;
 use alloc::string::String;
 use alloc::vec::Vec;
 use vireo_abi::chunk::Chunk;
@@ -51,7 +50,7 @@ pub fn write_rows(
     types: &[SqlType],
     chunk: &Chunk,
     options: &CopyOptions,
-    format: &FormatSettings,
+    format: &TextFormat,
     out: &mut Vec<u8>,
 ) {
     let mut value = Vec::new();
@@ -66,7 +65,7 @@ pub fn write_rows(
                 continue;
             }
             value.clear();
-            output::write_text(*sql_type, vector, row, format, &mut value);
+            format.write(*sql_type, vector, row, &mut value);
             let force = options.force_quote.contains(&(column as u16));
             field(&value, options, force, types.len() == 1, out);
         }

@@ -44,7 +44,7 @@ fn variadic_functions_take_anything() {
 
 fn context() -> EvalContext {
     EvalContext {
-        format: crate::settings::FormatSettings::default(),
+        format: alloc::rc::Rc::default(),
         transaction_us: 0,
         statement_us: 0,
         user: "u".into(),

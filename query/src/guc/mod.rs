@@ -16,6 +16,7 @@ use crate::plan::SetScope;
 use crate::settings::FormatSettings;
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use vireo_abi::message::error::{SqlError, SqlResult, state};
@@ -34,7 +35,7 @@ pub struct Settings {
     session: BTreeMap<&'static str, String>,
     undo: Vec<Undo>,
     changed: Vec<&'static str>,
-    format: FormatSettings,
+    format: Rc<FormatSettings>,
 }
 
 impl Settings {
@@ -113,7 +114,7 @@ impl Settings {
     }
 
     /// How values are read and shown.
-    pub fn format(&self) -> &FormatSettings {
+    pub fn format(&self) -> &Rc<FormatSettings> {
         &self.format
     }
 
@@ -152,7 +153,8 @@ impl Settings {
             None => self.values.remove(name),
         };
         self.changed.push(name);
-        definition::apply_format(name, self.get(name).to_string().as_str(), &mut self.format);
+        let value = self.get(name).to_string();
+        definition::apply_format(name, &value, Rc::make_mut(&mut self.format));
     }
 }
 

@@ -6,8 +6,7 @@
 //!
 //! A value's bytes are written in place by [`output`]; its length is filled in after it.
 
-use crate::settings::FormatSettings;
-use crate::types::output;
+use crate::types::output::{self, TextFormat};
 use alloc::vec::Vec;
 use vireo_abi::chunk::Chunk;
 use vireo_abi::sql_type::SqlType;
@@ -21,7 +20,7 @@ pub fn data_rows(
     types: &[SqlType],
     binary: &[bool],
     chunk: &Chunk,
-    format: &FormatSettings,
+    format: &TextFormat,
     out: &mut Vec<u8>,
 ) {
     for row in 0..chunk.rows() {
@@ -40,7 +39,7 @@ pub fn data_rows(
             if binary.get(index).copied().unwrap_or(false) {
                 output::write_binary(*sql_type, vector, row, out);
             } else {
-                output::write_text(*sql_type, vector, row, format, out);
+                format.write(*sql_type, vector, row, out);
             }
             let length = (out.len() - at - 4) as u32;
             out[at..at + 4].copy_from_slice(&length.to_be_bytes());
@@ -53,6 +52,7 @@ pub fn data_rows(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::rc::Rc;
     use vireo_abi::chunk::Vector;
     use vireo_abi::datum::Datum;
     use vireo_abi::sql_type::{Kind, TypeId};
@@ -68,19 +68,14 @@ mod tests {
         let chunk = Chunk::new([text, number].into(), 2);
         let types = [SqlType::plain(TypeId::Text), SqlType::plain(TypeId::Int4)];
         let mut out = Vec::new();
-        data_rows(&types, &[], &chunk, &FormatSettings::default(), &mut out);
+        let format = TextFormat::new(&Rc::default());
+        data_rows(&types, &[], &chunk, &format, &mut out);
         assert_eq!(
             out,
             b"D\0\0\0\x13\0\x02\0\0\0\x02hi\0\0\0\x03-12D\0\0\0\x11\0\x02\xff\xff\xff\xff\0\0\0\x03258"
         );
         out.clear();
-        data_rows(
-            &types,
-            &[false, true],
-            &chunk,
-            &FormatSettings::default(),
-            &mut out,
-        );
+        data_rows(&types, &[false, true], &chunk, &format, &mut out);
         assert_eq!(
             out,
             b"D\0\0\0\x14\0\x02\0\0\0\x02hi\0\0\0\x04\xff\xff\xff\xf4\

@@ -5,7 +5,9 @@ use super::datetime::{self, Zone};
 use super::numeric::Numeric;
 use super::{bytea, float, integer, interval, uuid};
 use crate::settings::FormatSettings;
+use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 use vireo_abi::chunk::{Values, Vector};
 use vireo_abi::sql_type::{SqlType, TypeId};
 
@@ -13,26 +15,28 @@ use vireo_abi::sql_type::{SqlType, TypeId};
 ///
 /// Looks the time zone up on each call: for many rows make a [`TextFormat`] once.
 pub fn write_text(ty: SqlType, v: &Vector, row: usize, f: &FormatSettings, out: &mut Vec<u8>) {
-    if ty.id == TypeId::Timestamptz {
-        TextFormat::new(f).write(ty, v, row, out);
-    } else {
-        write_plain(ty.id, v, row, f, out);
+    match (ty.id, &v.values) {
+        (TypeId::Timestamptz, Values::Int8(x)) => {
+            let zone = Zone::of_session(&f.time_zone);
+            datetime::write_timestamptz(x[row], f, &zone, out);
+        }
+        (id, _) => write_plain(id, v, row, f, out),
     }
 }
 
-/// The settings of text output with the time zone resolved: one for many rows.
+/// The settings of text output with the time zone resolved when it is first needed: one for a result.
 #[derive(Clone, Debug)]
-pub struct TextFormat<'a> {
-    settings: &'a FormatSettings,
-    zone: Zone,
+pub struct TextFormat {
+    settings: Rc<FormatSettings>,
+    zone: OnceCell<Zone>,
 }
 
-impl<'a> TextFormat<'a> {
-    /// Resolves the settings' time zone.
-    pub fn new(settings: &'a FormatSettings) -> Self {
+impl TextFormat {
+    /// The format of these settings.
+    pub fn new(settings: &Rc<FormatSettings>) -> Self {
         TextFormat {
-            settings,
-            zone: Zone::of_session(&settings.time_zone),
+            settings: Rc::clone(settings),
+            zone: OnceCell::new(),
         }
     }
 
@@ -40,9 +44,11 @@ impl<'a> TextFormat<'a> {
     pub fn write(&self, ty: SqlType, v: &Vector, row: usize, out: &mut Vec<u8>) {
         match (ty.id, &v.values) {
             (TypeId::Timestamptz, Values::Int8(x)) => {
-                datetime::write_timestamptz(x[row], self.settings, &self.zone, out);
+                let resolve = || Zone::of_session(&self.settings.time_zone);
+                let zone = self.zone.get_or_init(resolve);
+                datetime::write_timestamptz(x[row], &self.settings, zone, out);
             }
-            (id, _) => write_plain(id, v, row, self.settings, out),
+            (id, _) => write_plain(id, v, row, &self.settings, out),
         }
     }
 }

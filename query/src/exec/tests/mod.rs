@@ -12,7 +12,7 @@ use super::{ExecContext, build};
 use crate::functions::resolve_operator;
 use crate::plan::{Expr, IndexProbe, Node, ScanColumn, TableRef};
 use crate::row::{key, tuple};
-use crate::settings::{EvalContext, FormatSettings};
+use crate::settings::EvalContext;
 use crate::txn::Transaction;
 use crate::txn::memory::{MemoryDatabase, MemoryTransaction};
 use alloc::boxed::Box;
@@ -47,11 +47,11 @@ struct Fixture {
 fn fixture() -> Fixture {
     let txn = Rc::new(MemoryDatabase::new().begin());
     let eval = EvalContext {
-        format: FormatSettings::default(),
+        format: Rc::default(),
         transaction_us: 0,
         statement_us: 0,
-        user: String::from("postgres"),
-        database: String::from("postgres"),
+        user: Rc::from("postgres"),
+        database: Rc::from("postgres"),
         random: Cell::new(1),
     };
     let cx = ExecContext {

@@ -5,6 +5,7 @@ use super::*;
 use crate::exec::build_analyzed;
 use crate::plan::{JoinKind, SortKey};
 use crate::row::wire;
+use crate::types::output::TextFormat;
 use std::println;
 use std::time::Instant;
 
@@ -46,9 +47,10 @@ fn a_point_select() {
     let mut out = Vec::new();
     let mut select = || {
         out.clear();
+        let format = TextFormat::new(&fixture.cx.eval.format);
         let mut operator = build(&node).unwrap();
         while let Some(chunk) = block_on(operator.next(&fixture.cx)).unwrap() {
-            wire::data_rows(&[INT], &[], &chunk, &fixture.cx.eval.format, &mut out);
+            wire::data_rows(&[INT], &[], &chunk, &format, &mut out);
         }
     };
     measure("point select, build to DataRow", 10_000, &mut select);
