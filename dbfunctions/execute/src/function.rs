@@ -47,6 +47,7 @@ impl Function for ExecuteFunction {
             .iter()
             .position(|p| p.peer() == Peer::Storage && p.is_up());
         shared.storage_port.set(storage);
+        shared.set_stopwatch(io.stopwatch());
         ExecuteFunction {
             shared,
             tasks: Tasks::new(),

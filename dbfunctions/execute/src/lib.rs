@@ -23,6 +23,7 @@
 #![deny(unsafe_code)]
 extern crate alloc;
 
+mod analyze;
 mod bulk;
 mod function;
 mod locks;

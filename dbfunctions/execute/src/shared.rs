@@ -15,6 +15,7 @@ use vireo_abi::message::execute::ExecuteReply;
 use vireo_abi::message::storage::{StorageReply, StorageRequest};
 use vireo_abi::message::{Message, encode};
 use vireo_query::plan::Plan;
+use vireo_runtime::Stopwatch;
 use vireo_runtime::task::{Notify, Oneshot, OneshotSender};
 
 /// Microseconds from 1970-01-01 to 2000-01-01, PostgreSQL's epoch.
@@ -60,6 +61,7 @@ pub struct Shared {
     last_request: Cell<u64>,
     last_txn: Cell<u64>,
     unix_us: Cell<i64>,
+    stopwatch: Cell<Stopwatch>,
     random: Cell<u64>,
 }
 
@@ -82,6 +84,7 @@ impl Shared {
             last_request: Cell::new(0),
             last_txn: Cell::new(0),
             unix_us: Cell::new(0),
+            stopwatch: Cell::new(Stopwatch::stopped()),
             random: Cell::new(seed),
         }
     }
@@ -94,6 +97,16 @@ impl Shared {
     /// Microseconds since 2000-01-01 UTC, as of this turn.
     pub fn now_us(&self) -> i64 {
         self.unix_us.get() - EPOCH_2000_US
+    }
+
+    /// Sets the clock for measuring.
+    pub fn set_stopwatch(&self, stopwatch: Stopwatch) {
+        self.stopwatch.set(stopwatch);
+    }
+
+    /// The clock for measuring, which goes on within a turn.
+    pub fn stopwatch(&self) -> Stopwatch {
+        self.stopwatch.get()
     }
 
     /// A seed for a session's random numbers (splitmix64).

@@ -1,5 +1,6 @@
 //! One statement: what each kind of plan does.
 
+use crate::analyze;
 use crate::bulk::CopyIn;
 use crate::portal::{Portal, Rows, Tag};
 use crate::session::SessionState;
@@ -19,7 +20,7 @@ use vireo_abi::message::error::{SqlError, SqlResult, state};
 use vireo_abi::message::storage::{StorageReply, StorageRequest};
 use vireo_abi::sql_type::Kind;
 use vireo_query::ddl;
-use vireo_query::dml::{self, InsertTarget, Outcome};
+use vireo_query::dml::{self, Input, InsertTarget, Outcome};
 use vireo_query::exec::{self, ExecContext};
 use vireo_query::guc::{DEFINITIONS, Settings};
 use vireo_query::plan::{Body, Node, Plan, SetScope, TableRef};
@@ -141,13 +142,13 @@ pub async fn execute(call: Call<'_>) -> SqlResult<Done> {
         }
         Body::CopyFrom { .. } => copy_from(call, &plan.body).await,
         Body::Explain { explain, body } => {
-            let lines = explain_lines(&call, &explain.lines, explain.analyze, body).await?;
-            Ok(text_rows(
-                lines.into_iter().map(|line| vec![line]),
-                1,
-                call.cx,
-                "EXPLAIN",
-            ))
+            refuse_read_only(&call, body)?;
+            let stopwatch = call.shared.stopwatch();
+            let Some(lines) = analyze::explain(explain, body, &call.cx, stopwatch).await? else {
+                return Ok(Done::Again);
+            };
+            let rows = lines.into_iter().map(|line| vec![line]);
+            Ok(text_rows(rows, 1, call.cx, "EXPLAIN"))
         }
         Body::Show { name } => show(call, name),
         body => utility(call, body).await,
@@ -155,63 +156,16 @@ pub async fn execute(call: Call<'_>) -> SqlResult<Done> {
 }
 
 async fn modify(call: Call<'_>, body: &Body) -> SqlResult<Done> {
-    let cx = &call.cx;
     refuse_read_only(&call, body)?;
-    let (outcome, word, returns) = match body {
-        Body::Insert {
-            table,
-            column_names,
-            not_null,
-            indexes,
-            input,
-            returning,
-        } => {
-            let target = InsertTarget {
-                table,
-                column_names,
-                not_null,
-                indexes,
-            };
-            (
-                dml::insert(target, input, returning, cx).await?,
-                "INSERT 0",
-                !returning.is_empty(),
-            )
-        }
-        Body::Update {
-            table,
-            column_names,
-            not_null,
-            indexes,
-            input,
-            assignments,
-            returning,
-        } => {
-            let target = InsertTarget {
-                table,
-                column_names,
-                not_null,
-                indexes,
-            };
-            let outcome = dml::update(target, input, assignments, returning, cx).await?;
-            (outcome, "UPDATE", !returning.is_empty())
-        }
-        Body::Delete {
-            table,
-            indexes,
-            input,
-            returning,
-        } => {
-            let outcome = dml::delete(table, indexes, input, returning, cx).await?;
-            (outcome, "DELETE", !returning.is_empty())
-        }
-        _ => unreachable!("only statements that modify rows come here"),
+    let (outcome, word) = match modified(body) {
+        Some(input) => change(body, Input::new(input)?, &call.cx).await?,
+        None => return Err(unexpected_body()),
     };
     let Outcome::Done { rows, returned } = outcome else {
         return Ok(Done::Again);
     };
     let tag = format!("{word} {rows}");
-    if !returns {
+    if !returns(body) {
         return Ok(Done::Tag(tag));
     }
     Ok(Done::Rows {
@@ -219,6 +173,80 @@ async fn modify(call: Call<'_>, body: &Body) -> SqlResult<Done> {
         cx: call.cx,
         tag: Tag::Fixed(tag),
     })
+}
+
+/// The rows that a statement that modifies rows works on.
+pub(crate) fn modified(body: &Body) -> Option<&Node> {
+    match body {
+        Body::Insert { input, .. } | Body::Update { input, .. } | Body::Delete { input, .. } => {
+            Some(input)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a statement that modifies rows returns rows.
+fn returns(body: &Body) -> bool {
+    match body {
+        Body::Insert { returning, .. }
+        | Body::Update { returning, .. }
+        | Body::Delete { returning, .. } => !returning.is_empty(),
+        _ => false,
+    }
+}
+
+/// INSERT, UPDATE or DELETE of these rows, and the command tag's first words.
+pub(crate) async fn change(
+    body: &Body,
+    rows: Input<'_>,
+    cx: &ExecContext,
+) -> SqlResult<(Outcome, &'static str)> {
+    match body {
+        Body::Insert {
+            table,
+            column_names,
+            not_null,
+            indexes,
+            returning,
+            ..
+        } => {
+            let target = InsertTarget {
+                table,
+                column_names,
+                not_null,
+                indexes,
+            };
+            Ok((dml::insert(target, rows, returning, cx).await?, "INSERT 0"))
+        }
+        Body::Update {
+            table,
+            column_names,
+            not_null,
+            indexes,
+            assignments,
+            returning,
+            ..
+        } => {
+            let target = InsertTarget {
+                table,
+                column_names,
+                not_null,
+                indexes,
+            };
+            let outcome = dml::update(target, rows, assignments, returning, cx).await?;
+            Ok((outcome, "UPDATE"))
+        }
+        Body::Delete {
+            table,
+            indexes,
+            returning,
+            ..
+        } => {
+            let outcome = dml::delete(table, indexes, rows, returning, cx).await?;
+            Ok((outcome, "DELETE"))
+        }
+        _ => Err(unexpected_body()),
+    }
 }
 
 async fn copy_from(call: Call<'_>, body: &Body) -> SqlResult<Done> {
@@ -329,10 +357,7 @@ async fn utility(call: Call<'_>, body: &Body) -> SqlResult<Done> {
             "CHECKPOINT"
         }
         _ => {
-            return Err(SqlError::new(
-                state::INTERNAL_ERROR,
-                "malformed plan: unexpected body",
-            ));
+            return Err(unexpected_body());
         }
     };
     Ok(Done::Tag(tag.to_string()))
@@ -357,6 +382,10 @@ fn set(
         ));
     }
     Ok(())
+}
+
+pub(crate) fn unexpected_body() -> Box<SqlError> {
+    SqlError::new(state::INTERNAL_ERROR, "malformed plan: unexpected body")
 }
 
 fn in_block(what: &str) -> Box<SqlError> {
@@ -415,35 +444,4 @@ fn text_rows(
         cx,
         tag: Tag::Fixed(tag.to_string()),
     }
-}
-
-/// EXPLAIN's lines; with ANALYZE the statement runs first.
-async fn explain_lines(
-    call: &Call<'_>,
-    lines: &[String],
-    analyze: bool,
-    body: &Body,
-) -> SqlResult<Vec<String>> {
-    let mut lines = lines.to_vec();
-    if !analyze {
-        return Ok(lines);
-    }
-    let Body::Query(node) = body else {
-        return Err(SqlError::new(
-            state::FEATURE_NOT_SUPPORTED,
-            "EXPLAIN ANALYZE of a statement that modifies rows is not supported",
-        ));
-    };
-    let began = call.shared.now_us();
-    let mut operator = exec::build(node)?;
-    let mut rows = 0;
-    while let Some(chunk) = operator.next(&call.cx).await? {
-        rows += chunk.rows();
-    }
-    let ms = (call.shared.now_us() - began) as f64 / 1000.0;
-    if let Some(first) = lines.first_mut() {
-        first.push_str(&format!(" (actual rows={rows} loops=1)"));
-    }
-    lines.push(format!("Execution Time: {ms:.3} ms"));
-    Ok(lines)
 }

@@ -10,8 +10,8 @@ use vireo_abi::message::error::{SqlError, SqlResult, state};
 use vireo_abi::message::parse::{ParseReply, ParseRequest};
 use vireo_abi::message::{decode, encode};
 use vireo_query::bind::{Parsed, bind, memory_estimate};
-use vireo_query::plan;
-use vireo_runtime::{Function, Io, Level, Peer, Region, Start, memory};
+use vireo_query::plan::{self, Body};
+use vireo_runtime::{Function, Io, Level, Peer, Region, Start, Stopwatch, memory};
 use vireo_storage::announce::Announcer;
 use vireo_storage::{AnnouncePage, PoolView, ReadError};
 
@@ -22,17 +22,19 @@ const REQUESTS_PER_TURN: usize = 16;
 pub struct ParseFunction {
     pool: Region,
     announcer: Announcer<'static>,
+    stopwatch: Stopwatch,
 }
 
 impl Function for ParseFunction {
     #[allow(unsafe_code)] // the announce page that the boot page names
-    fn new(start: &Start, _io: &mut Io) -> Self {
+    fn new(start: &Start, io: &mut Io) -> Self {
         // SAFETY: the boot page gives this instance the announce page, page-aligned and mapped for the
         // function's whole life, to write alone (abi::memory_map).
         let page = unsafe { AnnouncePage::new(start.announce.start) };
         ParseFunction {
             pool: start.catalog_pool,
             announcer: Announcer::new(page),
+            stopwatch: io.stopwatch(),
         }
     }
 
@@ -115,7 +117,8 @@ impl ParseFunction {
         let view = self.view()?;
         let snapshot = self.announcer.acquire(&view)?;
         let catalog = SessionCatalog::new(view, &snapshot, &request.catalog_changes);
-        let parsed = bind(
+        let start = self.stopwatch.now_ns();
+        let mut parsed = bind(
             text,
             request.many,
             &request.parameter_oids,
@@ -124,6 +127,11 @@ impl ParseFunction {
             &request.database,
         );
         self.announcer.release(&snapshot);
+        if let Ok(Parsed::One(bound)) = &mut parsed
+            && let Body::Explain { explain, .. } = &mut bound.plan.body
+        {
+            explain.planning_ns = Some(self.stopwatch.now_ns().saturating_sub(start));
+        }
         parsed
     }
 

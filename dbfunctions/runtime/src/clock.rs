@@ -99,6 +99,33 @@ impl Clock {
     }
 }
 
+/// A clock that goes on within a turn, to measure how long something takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch {
+    counter: fn() -> u64,
+    ns_per_tick: Ratio,
+}
+
+impl Stopwatch {
+    /// A stopwatch over a counter of `tsc_hz` ticks a second.
+    pub fn new(tsc_hz: u64, counter: fn() -> u64) -> Stopwatch {
+        Stopwatch {
+            counter,
+            ns_per_tick: Ratio::new(1_000_000_000, tsc_hz),
+        }
+    }
+
+    /// One that always shows 0: where time is simulated.
+    pub fn stopped() -> Stopwatch {
+        Stopwatch::new(1, || 0)
+    }
+
+    /// Nanoseconds since whenever. On another processor it may be a little behind.
+    pub fn now_ns(&self) -> u64 {
+        self.ns_per_tick.of((self.counter)())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

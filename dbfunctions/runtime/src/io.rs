@@ -1,6 +1,7 @@
 //! A function's surroundings during one turn.
 
 use crate::block::VirtioBlock;
+use crate::clock::Stopwatch;
 use crate::log::Log;
 use crate::port::Port;
 use alloc::string::String;
@@ -16,6 +17,7 @@ pub struct Io {
     pub block: [Option<VirtioBlock>; 2],
     unix_us: i64,
     monotonic_ns: u64,
+    stopwatch: Stopwatch,
     log: Log,
     requests: u64,
     stopping: bool,
@@ -29,6 +31,7 @@ impl Io {
             block,
             unix_us: 0,
             monotonic_ns: 0,
+            stopwatch: Stopwatch::stopped(),
             log,
             requests: 0,
             stopping: false,
@@ -43,6 +46,16 @@ impl Io {
     /// Nanoseconds since boot, as of this turn; never goes back.
     pub fn monotonic_ns(&self) -> u64 {
         self.monotonic_ns
+    }
+
+    /// A clock that goes on within a turn, for measuring. It stands still until [`Io::set_stopwatch`].
+    pub fn stopwatch(&self) -> Stopwatch {
+        self.stopwatch
+    }
+
+    /// Sets the clock for measuring.
+    pub fn set_stopwatch(&mut self, stopwatch: Stopwatch) {
+        self.stopwatch = stopwatch;
     }
 
     /// Writes a line to the log.

@@ -36,6 +36,7 @@ mod thread;
 mod turn;
 
 pub use block::{BlockStatus, Completion, Ticket, VirtioBlock};
+pub use clock::Stopwatch;
 pub use echo::Echo;
 pub use function::{Function, Region, Start};
 pub use io::Io;

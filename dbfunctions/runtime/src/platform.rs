@@ -14,6 +14,11 @@ pub trait Platform {
 
     /// The time stamp counter.
     fn tsc(&mut self) -> u64;
+
+    /// Where a function may read a counter of the same frequency by itself, within a turn.
+    fn counter(&self) -> fn() -> u64 {
+        read_tsc
+    }
 }
 
 /// The time stamp counter of this processor.

@@ -21,7 +21,7 @@
 //! changes. A boot page that makes no sense is refused with an exit code; the log says why.
 
 use crate::block::VirtioBlock;
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::function::{Function, Region, Start};
 use crate::io::Io;
 use crate::log::Log;
@@ -166,6 +166,7 @@ impl<'a, P: Platform> Loop<'a, P> {
             });
         }
         let clock = Clock::new(page.tsc_hz, platform.tsc());
+        io.set_stopwatch(Stopwatch::new(page.tsc_hz, platform.counter()));
         Some(Loop {
             page,
             role,

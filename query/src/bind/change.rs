@@ -24,7 +24,7 @@ use super::rel::{Rel, each_column, push};
 use super::scope::{ColumnId, ColumnMeta, Scope};
 use super::text::{place, unsupported};
 use crate::catalog::TableDef;
-use crate::plan::{Body, Expr, JoinKind, Node};
+use crate::plan::{Body, Expr, JoinKind, Measured, Node};
 
 /// A change of rows, planned.
 pub(super) struct Change {
@@ -591,7 +591,10 @@ impl Binder<'_> {
             explains,
             qualifies: self.relations > 1,
         };
-        let (node, explained, _) = planner.finish(rel, outputs)?;
+        let (node, mut explained, _) = planner.finish(rel, outputs)?;
+        if let Some(explained) = &mut explained {
+            explained.assign(&node, &mut 0);
+        }
         Ok((node, explained))
     }
 
@@ -629,6 +632,8 @@ fn modify(what: &str, table: &str, child: Explained) -> Explained {
         details: Vec::new(),
         cost,
         children: alloc::vec![child],
+        measured: Measured::Statement,
+        is_wrapper: false,
     }
 }
 

@@ -125,13 +125,20 @@ pub(super) enum Command {
     Checkpoint,
     /// EXPLAIN.
     Explain {
-        /// ANALYZE.
-        analyze: bool,
-        /// COSTS.
-        costs: bool,
+        /// How.
+        options: ExplainOptions,
         /// Of what.
         command: Box<Command>,
     },
+}
+
+/// EXPLAIN's options; TIMING and SUMMARY follow ANALYZE unless given.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ExplainOptions {
+    pub(super) analyze: bool,
+    pub(super) costs: bool,
+    pub(super) timing: Option<bool>,
+    pub(super) summary: Option<bool>,
 }
 
 /// Reads one statement from tokens.
@@ -377,21 +384,34 @@ impl<'p> Front<'p> {
 
     fn explain(&mut self, level: usize) -> SqlResult<Command> {
         self.next();
-        let (mut analyze, mut costs) = (false, true);
+        let mut options = ExplainOptions {
+            analyze: false,
+            costs: true,
+            timing: None,
+            summary: None,
+        };
         if matches!(self.peek(), Token::LParen) && !self.is_query_in_parentheses() {
             self.options("EXPLAIN", |option, value, at| {
                 match option {
-                    "analyze" | "analyse" => analyze = is_true(value),
-                    "costs" => costs = is_true(value),
-                    "verbose" | "buffers" | "timing" | "summary" | "settings" | "wal" => {}
+                    "analyze" | "analyse" => options.analyze = is_true(value),
+                    "costs" => options.costs = is_true(value),
+                    "timing" => options.timing = Some(is_true(value)),
+                    "summary" => options.summary = Some(is_true(value)),
+                    "verbose" | "buffers" | "settings" | "wal" => {}
                     "format" if value == Some("text") => {}
                     "format" => return Err(unsupported("this format of EXPLAIN", Some(at))),
                     _ => return Ok(false),
                 }
                 Ok(true)
             })?;
+            if options.timing == Some(true) && !options.analyze {
+                return Err(SqlError::new(
+                    state::INVALID_PARAMETER_VALUE,
+                    "EXPLAIN option TIMING requires ANALYZE",
+                ));
+            }
         } else {
-            analyze = self.take("analyze") || self.take("analyse");
+            options.analyze = self.take("analyze") || self.take("analyse");
             self.take("verbose");
         }
         let at = self.at();
@@ -404,8 +424,7 @@ impl<'p> Front<'p> {
             return Err(self.text.syntax_error_at(at));
         }
         Ok(Command::Explain {
-            analyze,
-            costs,
+            options,
             command: Box::new(command),
         })
     }

@@ -11,7 +11,7 @@ use super::cost::Cost;
 use super::rel::Scan;
 use super::scope::ColumnMeta;
 use crate::functions::FUNCTIONS;
-use crate::plan::{Expr, JoinKind, SortKey};
+use crate::plan::{ExplainLine, Expr, JoinKind, Measured, Node, SortKey};
 use crate::settings::FormatSettings;
 use crate::types::output;
 
@@ -25,6 +25,10 @@ pub(super) struct Explained {
     pub(super) cost: Cost,
     /// Inputs.
     pub(super) children: Vec<Explained>,
+    /// Whose measurements ANALYZE shows with it.
+    pub(super) measured: Measured,
+    /// Whether it stands in the text only: its child's operator is its own.
+    pub(super) is_wrapper: bool,
 }
 
 impl Explained {
@@ -33,14 +37,44 @@ impl Explained {
         self.children.is_empty() && self.title == "Result"
     }
 
-    /// The lines.
-    pub(super) fn lines(&self) -> Vec<String> {
+    /// Finds the operators that the lines belong to: those of `node`, whose text this is, numbered from `next` on in the order
+    /// of [`crate::exec::Stats`].
+    pub(super) fn assign(&mut self, node: &Node, next: &mut u32) {
+        self.measured = Measured::Operator(*next);
+        if self.is_wrapper {
+            // It has no operator of its own.
+            return self.children[0].assign(node, next);
+        }
+        let mut node = node;
+        while let Node::Project { input, .. } | Node::Filter { input, .. } = node {
+            // Part of the operator below it, in the text.
+            *next += 1;
+            node = input;
+        }
+        *next += 1;
+        let mut children = self.children.iter_mut();
+        for input in node.inputs() {
+            match children.next() {
+                Some(child) => child.assign(input, next),
+                None => pass_over(input, next),
+            }
+        }
+        if matches!(node, Node::IndexJoin { .. }) {
+            if let Some(look_ups) = children.next() {
+                look_ups.measured = Measured::Operator(*next);
+            }
+            *next += 1;
+        }
+    }
+
+    /// The lines, with costs or without.
+    pub(super) fn lines(&self, costs: bool) -> Vec<ExplainLine> {
         let mut lines = Vec::new();
-        self.write(0, &mut lines);
+        self.write(0, costs, &mut lines);
         lines
     }
 
-    fn write(&self, level: usize, lines: &mut Vec<String>) {
+    fn write(&self, level: usize, costs: bool, lines: &mut Vec<ExplainLine>) {
         // A child's arrow stands six columns further in than its parent's.
         let (lead, indent) = match level {
             0 => (String::new(), 0),
@@ -52,17 +86,37 @@ impl Explained {
             rows,
             width,
         } = self.cost;
-        let rows = if rows < 1.0 { 1.0 } else { rows };
-        lines.push(format!(
-            "{lead}{}  (cost={startup:.2}..{total:.2} rows={rows:.0} width={width:.0})",
-            self.title
-        ));
-        for detail in &self.details {
-            lines.push(format!("{}{detail}", " ".repeat(indent + 2)));
+        let rows = if rows < 1.0 && self.measured != Measured::Statement {
+            1.0
+        } else {
+            rows
+        };
+        let mut text = format!("{lead}{}", self.title);
+        if costs {
+            text.push_str(&format!(
+                "  (cost={startup:.2}..{total:.2} rows={rows:.0} width={width:.0})"
+            ));
         }
+        lines.push(ExplainLine {
+            text,
+            measured: self.measured,
+        });
+        lines.extend(self.details.iter().map(|detail| ExplainLine {
+            text: format!("{}{detail}", " ".repeat(indent + 2)),
+            measured: Measured::Nothing,
+        }));
         for child in &self.children {
-            child.write(level + 1, lines);
+            child.write(level + 1, costs, lines);
         }
+    }
+}
+
+/// Counts the operators of a node that the text does not show.
+fn pass_over(node: &Node, next: &mut u32) {
+    *next += 1;
+    node.inputs().for_each(|input| pass_over(input, next));
+    if matches!(node, Node::IndexJoin { .. }) {
+        *next += 1;
     }
 }
 
@@ -76,6 +130,8 @@ pub(super) fn wrap(title: &str, child: Explained) -> Explained {
             ..child.cost
         },
         children: alloc::vec![child],
+        measured: Measured::Nothing,
+        is_wrapper: true,
     }
 }
 

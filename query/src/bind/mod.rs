@@ -176,7 +176,8 @@ pub fn bind(
         parameters: parameters.clone(),
         columns: statement.columns,
         catalog_version,
-        cacheable: !binder.is_uncommitted,
+        // EXPLAIN tells how long planning took.
+        cacheable: !binder.is_uncommitted && !matches!(command, Command::Explain { .. }),
     };
     let results = info.columns.iter().map(|c| c.sql_type).collect();
     let plan = Plan {

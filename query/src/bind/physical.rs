@@ -20,7 +20,7 @@ use super::rel::{IdSet, Rel, Scan, each_child_mut};
 use super::scope::{ColumnId, ColumnMeta};
 use crate::catalog::view::SystemView;
 use crate::functions::resolve_operator;
-use crate::plan::{AggregateCall, Expr, JoinKind, Node, ScanColumn, SortKey};
+use crate::plan::{AggregateCall, Expr, JoinKind, Measured, Node, ScanColumn, SortKey};
 
 /// A node, what its columns are, and what it is thought to cost.
 pub(super) struct Planned {
@@ -161,6 +161,8 @@ impl Planner<'_> {
             details,
             cost,
             children,
+            measured: Measured::Nothing,
+            is_wrapper: false,
         }))
     }
 

@@ -14,6 +14,7 @@ use super::change::Change;
 use super::command::{Column, Command, Constraint, Name};
 use super::copy::{Copy, Given, Source};
 use super::default_text;
+use super::explain::Explained;
 use super::names::{constraint_name, no_relation};
 use super::query::OutputColumn;
 use super::rel::Rel;
@@ -79,23 +80,14 @@ impl Binder<'_> {
             Command::Query(_) | Command::Insert(_) | Command::Update(_) | Command::Delete(_) => {
                 self.planned(command, false).map(|(statement, _)| statement)
             }
-            Command::Explain {
-                analyze,
-                costs,
-                command,
-            } => {
+            Command::Explain { options, command } => {
                 let (inner, explained) = self.planned(command, true)?;
-                let mut lines = explained.unwrap_or_default();
-                if !costs {
-                    for line in &mut lines {
-                        if let Some(end) = line.find("  (cost=") {
-                            line.truncate(end);
-                        }
-                    }
-                }
                 let explain = Explain {
-                    lines,
-                    analyze: *analyze,
+                    lines: explained.map_or_else(Vec::new, |e| e.lines(options.costs)),
+                    analyze: options.analyze,
+                    timing: options.timing.unwrap_or(options.analyze),
+                    summary: options.summary.unwrap_or(options.analyze),
+                    planning_ns: None,
                 };
                 let body = Body::Explain {
                     explain,
@@ -167,7 +159,7 @@ impl Binder<'_> {
         &mut self,
         command: &Command,
         explains: bool,
-    ) -> SqlResult<(Statement, Option<Vec<String>>)> {
+    ) -> SqlResult<(Statement, Option<Box<Explained>>)> {
         let change = match command {
             Command::Query(query) => {
                 let output = self.query(query)?;
@@ -179,7 +171,7 @@ impl Binder<'_> {
                     kind: StatementKind::Query,
                     columns,
                 };
-                return Ok((statement, explained.map(|e| e.lines())));
+                return Ok((statement, explained));
             }
             Command::Insert(insert) => self.insert(insert, explains)?,
             Command::Update(update) => self.update(update, explains)?,
@@ -197,7 +189,7 @@ impl Binder<'_> {
             kind: StatementKind::Modify,
             columns,
         };
-        Ok((statement, explained.map(|e| e.lines())))
+        Ok((statement, explained))
     }
 
     fn table_references(&mut self, names: &[Name]) -> SqlResult<Vec<TableRef>> {

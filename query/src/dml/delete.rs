@@ -1,10 +1,12 @@
 //! DELETE.
 
 use super::unique::index_key;
-use super::{Outcome, TargetRows, lock_rows, materialize, may_repeat, returning, without_repeats};
+use super::{
+    Input, Outcome, TargetRows, lock_rows, materialize, may_repeat, returning, without_repeats,
+};
 use crate::catalog::IndexDef;
 use crate::exec::ExecContext;
-use crate::plan::{Expr, Node, TableRef};
+use crate::plan::{Expr, TableRef};
 use crate::row::key;
 use alloc::vec::Vec;
 use vireo_abi::ids::Version;
@@ -15,7 +17,7 @@ use vireo_abi::write_set::UNCHECKED;
 pub async fn delete(
     table: &TableRef,
     indexes: &[IndexDef],
-    input: &Node,
+    mut input: Input<'_>,
     exprs: &[Expr],
     cx: &ExecContext,
 ) -> SqlResult<Outcome> {
@@ -30,8 +32,8 @@ pub async fn delete(
             "malformed plan: no such column",
         ));
     }
-    let mut chunks = materialize(input, cx).await?;
-    if may_repeat(input) {
+    let mut chunks = materialize(&mut input, cx).await?;
+    if may_repeat(input.node) {
         chunks = without_repeats(chunks, columns)?;
     }
     if lock_rows(table.tree, &chunks, columns, cx).await? {

@@ -1,9 +1,9 @@
 //! INSERT, and the rows of COPY.
 
 use super::unique::NewKeys;
-use super::{Outcome, check_not_null, materialize, returning};
+use super::{Input, Outcome, check_not_null, materialize, returning};
 use crate::catalog::IndexDef;
-use crate::exec::{self, ExecContext};
+use crate::exec::ExecContext;
 use crate::plan::{Expr, Node, TableRef};
 use crate::row::{key, tuple};
 use alloc::string::String;
@@ -126,20 +126,19 @@ impl<'p> Inserter<'p> {
 /// INSERT.
 pub async fn insert(
     target: InsertTarget<'_>,
-    input: &Node,
+    mut input: Input<'_>,
     exprs: &[Expr],
     cx: &ExecContext,
 ) -> SqlResult<Outcome> {
     let mut inserter = Inserter::new(target)?;
     let mut returned = Vec::new();
-    if reads(input, target.table) {
-        for chunk in materialize(input, cx).await? {
+    if reads(input.node, target.table) {
+        for chunk in materialize(&mut input, cx).await? {
             inserter.insert(&chunk, cx).await?;
             returned.extend(returning(exprs, &chunk, cx)?);
         }
     } else {
-        let mut operator = exec::build(input)?;
-        while let Some(chunk) = operator.next(cx).await? {
+        while let Some(chunk) = input.operator.next(cx).await? {
             inserter.insert(&chunk, cx).await?;
             returned.extend(returning(exprs, &chunk, cx)?);
         }

@@ -19,9 +19,10 @@ pub use insert::{InsertTarget, Inserter, insert};
 pub use unique::{describe_key, index_key};
 pub use update::update;
 
-use crate::exec::{self, ExecContext};
+use crate::exec::{self, ExecContext, Operator};
 use crate::plan::{Expr, Node};
 use crate::txn::LockOutcome;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -30,6 +31,25 @@ use vireo_abi::ids::{TreeId, Version};
 use vireo_abi::message::error::{SqlError, SqlResult, state};
 use vireo_abi::message::storage::{LockKey, LockMode, LockWait};
 use vireo_abi::sql_type::SqlType;
+
+/// The rows that a statement works on.
+pub struct Input<'p> {
+    /// Their plan.
+    pub node: &'p Node,
+    /// The plan's operators, not asked yet.
+    pub operator: Box<dyn Operator>,
+}
+
+impl<'p> Input<'p> {
+    /// The rows of a plan.
+    ///
+    /// # Errors
+    /// As [`exec::build`].
+    pub fn new(node: &'p Node) -> SqlResult<Input<'p>> {
+        let operator = exec::build(node)?;
+        Ok(Input { node, operator })
+    }
+}
 
 /// How a statement ended.
 #[derive(Debug)]
@@ -58,10 +78,9 @@ fn returning(exprs: &[Expr], chunk: &Chunk, cx: &ExecContext) -> SqlResult<Optio
 }
 
 /// The input's rows, all of them.
-async fn materialize(input: &Node, cx: &ExecContext) -> SqlResult<Vec<Chunk>> {
-    let mut operator = exec::build(input)?;
+async fn materialize(input: &mut Input<'_>, cx: &ExecContext) -> SqlResult<Vec<Chunk>> {
     let mut chunks = Vec::new();
-    while let Some(chunk) = operator.next(cx).await? {
+    while let Some(chunk) = input.operator.next(cx).await? {
         cx.txn.reserve_memory(chunk.rows() * 64)?;
         chunks.push(chunk);
         cx.txn.checkpoint().await?;

@@ -3,12 +3,12 @@
 use super::insert::InsertTarget;
 use super::unique::{NewKeys, index_key};
 use super::{
-    Outcome, TargetRows, check_not_null, lock_rows, materialize, may_repeat, returning,
+    Input, Outcome, TargetRows, check_not_null, lock_rows, materialize, may_repeat, returning,
     without_repeats,
 };
 use crate::catalog::IndexDef;
 use crate::exec::{self, ExecContext};
-use crate::plan::{Expr, Node};
+use crate::plan::Expr;
 use crate::row::{key, tuple};
 use alloc::vec::Vec;
 use vireo_abi::chunk::Chunk;
@@ -19,7 +19,7 @@ use vireo_abi::write_set::UNCHECKED;
 /// UPDATE. `input` gives the old rows as documented at [`crate::plan::Body::Update`].
 pub async fn update(
     target: InsertTarget<'_>,
-    input: &Node,
+    mut input: Input<'_>,
     assignments: &[(u16, Expr)],
     exprs: &[Expr],
     cx: &ExecContext,
@@ -35,8 +35,8 @@ pub async fn update(
             "malformed plan: no such column",
         ));
     }
-    let mut chunks = materialize(input, cx).await?;
-    if may_repeat(input) {
+    let mut chunks = materialize(&mut input, cx).await?;
+    if may_repeat(input.node) {
         chunks = without_repeats(chunks, columns)?;
     }
     if lock_rows(target.table.tree, &chunks, columns, cx).await? {

@@ -234,10 +234,9 @@ impl Builder<'_> {
                 let (output, types) =
                     join_output(*kind, residual.as_ref(), left_types, &right_types)?;
                 let fetch = Fetch::new(table, columns, None);
-                Ok((
-                    Box::new(IndexJoin::new(left, right_types, probe, fetch, output)),
-                    types,
-                ))
+                let meter = self.analysis.map(Analysis::meter);
+                let join = IndexJoin::new(left, right_types, probe, fetch, output, meter);
+                Ok((Box::new(join), types))
             }
             _ => Err(bad_plan("not a join")),
         }

@@ -2,6 +2,7 @@
 //!
 //! A batch collects the table's rows for as many left rows as fill a chunk, then decodes them all at once.
 
+use super::analyze::Meter;
 use super::fetch::Fetch;
 use super::index_scan::{fetch_point, read_batch};
 use super::join_output::{Candidates, JoinOutput};
@@ -25,6 +26,8 @@ pub(super) struct IndexJoin {
     /// The range of `row`, when it is being read.
     cursor: Option<Box<dyn TreeCursor>>,
     buffer: Vec<u8>,
+    /// Of the look-ups, for EXPLAIN ANALYZE.
+    meter: Option<Meter>,
 }
 
 impl IndexJoin {
@@ -35,6 +38,7 @@ impl IndexJoin {
         probe: Probe,
         fetch: Fetch,
         output: JoinOutput,
+        meter: Option<Meter>,
     ) -> IndexJoin {
         IndexJoin {
             left,
@@ -46,6 +50,7 @@ impl IndexJoin {
             row: 0,
             cursor: None,
             buffer: Vec::new(),
+            meter,
         }
     }
 
@@ -64,16 +69,27 @@ impl IndexJoin {
                 cx.txn.checkpoint().await?;
             }
             let mut candidates = Candidates::default();
-            self.collect(&mut candidates, cx)?;
-            let right = match self.fetch.finish(cx)? {
-                Some(chunk) => chunk,
-                None => self.no_rows(),
-            };
+            let right = self.look_up(&mut candidates, cx)?;
             let chunk = self.output.emit(candidates, self.row, &right, cx)?;
             if chunk.is_some() {
                 return Ok(chunk);
             }
         }
+    }
+
+    /// The table's rows for the next left rows.
+    fn look_up(&mut self, candidates: &mut Candidates, cx: &ExecContext) -> SqlResult<Chunk> {
+        let start = self.meter.as_ref().map_or(0, Meter::start);
+        let first = self.row;
+        self.collect(candidates, cx)?;
+        let right = match self.fetch.finish(cx)? {
+            Some(chunk) => chunk,
+            None => self.no_rows(),
+        };
+        if let Some(meter) = &self.meter {
+            meter.add(start, right.rows(), self.row - first);
+        }
+        Ok(right)
     }
 
     fn no_rows(&self) -> Chunk {

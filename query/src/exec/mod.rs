@@ -51,7 +51,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub use analyze::{OperatorStats, Stats, build_analyzed};
+pub use analyze::{Clock, OperatorStats, Stats, build_analyzed};
 pub use build::build;
 pub use check::{check_expr, check_exprs};
 pub use eval::{eval, eval_filter, eval_once};

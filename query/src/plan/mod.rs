@@ -10,7 +10,7 @@ mod statement;
 pub use expr::{AggregateCall, AggregateId, Expr, FunctionId, SortKey};
 pub use node::{Bound, IndexProbe, JoinKind, Node, ScanColumn, TableRef};
 pub use statement::{
-    Body, CopyFormat, CopyOptions, Explain, NewColumn, NewConstraint, Plan,
+    Body, CopyFormat, CopyOptions, Explain, ExplainLine, Measured, NewColumn, NewConstraint, Plan,
     SetScope, TransactionCommand,
 };
 

@@ -121,10 +121,38 @@ pub struct CopyOptions {
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 #[rkyv(derive(Debug))]
 pub struct Explain {
-    /// The plan as text, a line each, made by the planner.
-    pub lines: Vec<String>,
-    /// ANALYZE: run it and add the times.
+    /// The plan as text, made by the planner.
+    pub lines: Vec<ExplainLine>,
+    /// ANALYZE: run it and add what was measured.
     pub analyze: bool,
+    /// TIMING: each operator's time as well.
+    pub timing: bool,
+    /// SUMMARY: the whole statement's times.
+    pub summary: bool,
+    /// How long planning took, if somebody measured it.
+    pub planning_ns: Option<u64>,
+}
+
+/// A line of a plan's text.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+#[rkyv(derive(Debug))]
+pub struct ExplainLine {
+    /// The text.
+    pub text: String,
+    /// What ANALYZE adds to it.
+    pub measured: Measured,
+}
+
+/// Whose measurements belong to a line.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[rkyv(derive(Debug))]
+pub enum Measured {
+    /// Nobody's.
+    Nothing,
+    /// The whole statement's, which modifies rows.
+    Statement,
+    /// An operator's: the position of its statistics among `exec::Stats`.
+    Operator(u32),
 }
 
 /// What a statement does.

@@ -14,7 +14,7 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 use super::{Bound, Parsed, bind};
-use crate::plan::{Body, Node};
+use crate::plan::{Body, ExplainLine, Node};
 use catalog::Memory;
 use vireo_abi::message::error::SqlError;
 
@@ -43,11 +43,16 @@ pub(super) fn node(sql: &str) -> Node {
     }
 }
 
+/// The texts of EXPLAIN's lines.
+pub(super) fn texts(lines: &[ExplainLine]) -> Vec<String> {
+    lines.iter().map(|line| line.text.clone()).collect()
+}
+
 /// EXPLAIN's lines without costs.
 pub(super) fn explained(sql: &str) -> Vec<String> {
     let text = std::format!("explain (costs off) {sql}");
     match bound(&text).map(|b| b.plan.body) {
-        Ok(Body::Explain { explain, .. }) => explain.lines,
+        Ok(Body::Explain { explain, .. }) => texts(&explain.lines),
         other => panic!("{sql}: {other:?}"),
     }
 }

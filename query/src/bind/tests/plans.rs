@@ -1,7 +1,7 @@
 //! Plans, as EXPLAIN shows them and as data.
 
 use super::*;
-use crate::plan::{Expr, JoinKind, ScanColumn};
+use crate::plan::{ExplainLine, Expr, JoinKind, Measured, ScanColumn};
 
 #[test]
 fn index_access() {
@@ -369,7 +369,7 @@ fn explain_has_costs() {
     };
     assert!(explain.analyze);
     assert_eq!(
-        explain.lines,
+        texts(&explain.lines),
         ["Seq Scan on t  (cost=0.00..22.00 rows=1000 width=69)"]
     );
     // A table that was never analyzed is taken for ten pages.
@@ -378,7 +378,62 @@ fn explain_has_costs() {
         panic!()
     };
     assert_eq!(
-        explain.lines,
+        texts(&explain.lines),
         ["Seq Scan on fresh  (cost=0.00..35.60 rows=2560 width=4)"]
+    );
+}
+
+#[test]
+fn explain_knows_its_operators() {
+    let check = |sql: &str, expected: &[(&str, Measured)]| {
+        let text = std::format!("explain (analyze, costs off) {sql}");
+        let explain = match bound(&text).map(|b| b.plan.body) {
+            Ok(Body::Explain { explain, .. }) => explain,
+            other => panic!("{sql}: {other:?}"),
+        };
+        let is_title = |line: &&ExplainLine| line.measured != Measured::Nothing;
+        let found: Vec<(&str, Measured)> = explain
+            .lines
+            .iter()
+            .filter(is_title)
+            .map(|line| {
+                (
+                    line.text.trim_start().trim_start_matches("->  "),
+                    line.measured,
+                )
+            })
+            .collect();
+        assert_eq!(found, expected, "{sql}");
+    };
+    let of = Measured::Operator;
+    check("select a from t", &[("Seq Scan on t", of(0))]);
+    // A projection's operator stands for the scan below it.
+    check(
+        "select a + 1 from t order by 1 limit 3",
+        &[("Limit", of(0)), ("Sort", of(1)), ("Seq Scan on t", of(2))],
+    );
+    check(
+        "select * from t join u on t.a = u.a",
+        &[
+            ("Hash Join", of(0)),
+            ("Seq Scan on t", of(1)),
+            ("Hash", of(2)),
+            ("Seq Scan on u", of(2)),
+        ],
+    );
+    check(
+        "select * from u join k on k.id = u.x where u.a = 1",
+        &[
+            ("Nested Loop", of(0)),
+            ("Seq Scan on u", of(1)),
+            ("Index Scan using k_pkey on k", of(2)),
+        ],
+    );
+    check(
+        "delete from t where a = 1",
+        &[
+            ("Delete on t", Measured::Statement),
+            ("Seq Scan on t", of(0)),
+        ],
     );
 }
