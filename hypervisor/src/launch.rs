@@ -17,6 +17,7 @@ use crate::vm::{BareVm, SharedArea, Vm};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::Sender;
+use vireo_abi::memory_map::{STACK, STACK_END};
 use vireo_abi::platform::ThreadEntry;
 use vmm_sys_util::eventfd::EventFd;
 
@@ -80,7 +81,10 @@ pub(crate) fn start(launch: Launch) -> Result<FunctionThread, Error> {
     let id = Arc::new(AtomicI32::new(0));
     let cut = Arc::new(Cut::default());
     let (thread_id, thread_cut) = (id.clone(), cut.clone());
-    let builder = std::thread::Builder::new().name(launch.name.clone());
+    // On the thread backend the function runs on this very stack: as much as it has in a VM.
+    let builder = std::thread::Builder::new()
+        .name(launch.name.clone())
+        .stack_size((STACK_END - STACK) as usize);
     let spawned = builder.spawn(move || {
         // SAFETY: gettid has no preconditions.
         thread_id.store(unsafe { libc::gettid() }, Ordering::Release);
