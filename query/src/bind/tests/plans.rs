@@ -437,3 +437,35 @@ fn explain_knows_its_operators() {
         ],
     );
 }
+
+#[test]
+fn system_views_are_read_and_not_written() {
+    check_plan(
+        "select table_name from information_schema.tables x where table_schema = 'public'",
+        "System View Scan on tables x
+           Filter: (table_schema = 'public'::name)",
+    );
+    check_columns(
+        "select table_name, is_typed from information_schema.tables",
+        "table_name name, is_typed character varying(3)",
+    );
+    // Names without a schema are looked for in pg_catalog first, and WITH hides them.
+    check_columns("select hasindexes from pg_tables", "hasindexes boolean");
+    check_columns(
+        "with pg_tables as (select 1 as a) select a from pg_tables",
+        "a integer",
+    );
+    let missing = "relation \"information_schema.nothing\" does not exist";
+    check_error(
+        "select * from information_schema.nothing",
+        "42P01",
+        missing,
+        Some("information_schema.nothing"),
+    );
+    for sql in [
+        "delete from information_schema.tables",
+        "insert into information_schema.tables values (1)",
+    ] {
+        check_error(sql, "42809", "\"tables\" is not a table", Some(&sql[12..]));
+    }
+}

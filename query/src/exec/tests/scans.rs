@@ -1,8 +1,12 @@
 //! Scans of tables and indexes.
 
 use super::*;
+use crate::catalog::view::SystemView;
+use crate::catalog::{self, ColumnDef, Relation, TableDef};
 use crate::plan::Bound;
 use crate::txn::KeyRange;
+use alloc::format;
+use vireo_abi::ids::CATALOG_TREE;
 
 /// (a, b): 0, 0 … and a row with a NULL at the end.
 fn rows(count: i32) -> Vec<Row> {
@@ -212,4 +216,48 @@ fn damage_is_said() {
         txn.put(index, &key, b"short", Version(1)).unwrap();
     }
     assert_eq!(run(&lookup, &fixture.cx).unwrap_err().state(), "XX001");
+}
+
+#[test]
+fn a_system_view_follows_the_catalog() {
+    let fixture = fixture();
+    let create = |name: String, columns: u32| {
+        let column = |i: u32| ColumnDef {
+            name: format!("c{i}"),
+            sql_type: INT,
+            not_null: false,
+            default: None,
+        };
+        let def = TableDef {
+            oid: 16384,
+            schema: catalog::PUBLIC.into(),
+            name,
+            columns: (0..columns).map(column).collect(),
+            tree: TreeId(16384),
+            indexes: vec![],
+            row_estimate: -1.0,
+        };
+        let key = catalog::relation_key(&def.schema, &def.name);
+        let value = catalog::encode(&Relation::Table(def));
+        let txn = &fixture.txn;
+        txn.put(CATALOG_TREE, &key, &value, Version(0)).unwrap();
+    };
+    let view = |view, columns: &[u16]| Node::SystemView {
+        view,
+        columns: columns.to_vec(),
+    };
+    let tables = view(SystemView::PgTables, &[1, 4]);
+    assert_eq!(run(&tables, &fixture.cx).unwrap(), Vec::<Row>::new());
+    create("first".into(), 2);
+    let row = |name: &str| vec![text(name), Datum::Bool(false)];
+    assert_eq!(run(&tables, &fixture.cx).unwrap(), [row("first")]);
+    // More rows than a chunk holds, and than one entry gives.
+    (0..4).for_each(|i| create(format!("t{i}"), 1000));
+    let columns = run(&view(SystemView::Columns, &[2, 4]), &fixture.cx).unwrap();
+    let of_t3 = columns.iter().filter(|row| row[0] == text("t3"));
+    let positions: Vec<Datum> = of_t3.map(|row| row[1].clone()).collect();
+    assert_eq!(positions, (1..=1000).map(int).collect::<Vec<_>>());
+    // A plan is not trusted.
+    let past = view(SystemView::PgTables, &[8]);
+    assert_eq!(run(&past, &fixture.cx).unwrap_err().state(), "XX000");
 }
