@@ -172,7 +172,7 @@ impl Gateway {
                 self.parses.borrow_mut().remove(&request);
                 mailbox.fail(Reply::Failed(error));
             }
-            Waiting::Client => mailbox.fail(Reply::Failed(error)),
+            Waiting::Client | Waiting::Storage(..) => mailbox.fail(Reply::Failed(error)),
             Waiting::Execute(port, request) => {
                 let cancel = ExecuteRequest::Cancel {
                     session,
@@ -326,7 +326,8 @@ impl Gateway {
     fn port_down(&self, role: Role, index: usize) {
         if role == Role::Execute {
             for mailbox in self.sessions.borrow().values() {
-                if matches!(mailbox.waiting(), Waiting::Execute(port, _) if port == index) {
+                let awaited = mailbox.waiting().at_execute();
+                if awaited.is_some_and(|(port, _)| port == index) {
                     mailbox.fail(Reply::Down);
                 }
             }

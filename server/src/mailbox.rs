@@ -39,6 +39,8 @@ pub enum Waiting {
     Parse(RequestId),
     /// The end of a request at an execute instance.
     Execute(usize, RequestId),
+    /// Storage, to open the database: an execute instance says when. Nothing is lost by giving up.
+    Storage(usize, RequestId),
     /// Its client, to take what a suspended portal has sent.
     Client,
 }
@@ -46,7 +48,20 @@ pub enum Waiting {
 impl Waiting {
     /// Whether a function is to reply.
     fn is_for_function(self) -> bool {
-        matches!(self, Waiting::Parse(_) | Waiting::Execute(..))
+        matches!(
+            self,
+            Waiting::Parse(_) | Waiting::Execute(..) | Waiting::Storage(..)
+        )
+    }
+
+    /// The execute instance that is to reply, and to what.
+    pub fn at_execute(self) -> Option<(usize, RequestId)> {
+        match self {
+            Waiting::Execute(port, request) | Waiting::Storage(port, request) => {
+                Some((port, request))
+            }
+            Waiting::Nothing | Waiting::Parse(_) | Waiting::Client => None,
+        }
     }
 }
 
@@ -211,7 +226,7 @@ impl Mailbox {
     /// A reply of execute.
     pub fn deliver_execute(&self, port: usize, reply: ExecuteReply, body: &[u8]) -> Delivered {
         let inner = &mut *self.inner.borrow_mut();
-        if inner.waiting != Waiting::Execute(port, request_of(&reply)) {
+        if inner.waiting.at_execute() != Some((port, request_of(&reply))) {
             return Delivered::Unexpected;
         }
         match reply {

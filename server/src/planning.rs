@@ -1,6 +1,6 @@
 //! From a statement's text to its plan: the cache, or parse.
 
-use crate::mailbox::Reply;
+use crate::mailbox::{Reply, Waiting};
 use crate::plan::Plan;
 use crate::plan_cache::Key;
 use crate::session::Session;
@@ -8,8 +8,10 @@ use crate::stop::Stop;
 use crate::transaction::unexpected_reply;
 use bytes::Bytes;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use vireo_abi::message::error::{SqlError, state};
+use vireo_abi::message::execute::{ExecuteReply, ExecuteRequest};
 use vireo_abi::message::parse::{ParseReply, ParseRequest};
 
 /// How often a statement whose plan is stale is planned again.
@@ -17,8 +19,6 @@ pub const STALE_MAX: usize = 5;
 
 /// How long a statement waits for storage to open the database.
 const START_PATIENCE: Duration = Duration::from_secs(30);
-/// How often it looks.
-const START_POLL: Duration = Duration::from_millis(1);
 
 /// What a text is.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Session {
     }
 
     /// Parse's reply. While storage opens the database there is no catalog to plan against; a statement
-    /// that comes so early waits, up to [`START_PATIENCE`].
+    /// that comes so early waits, up to [`START_PATIENCE`], and fails at once when the database cannot be opened.
     async fn ask_parse_when_ready(&mut self, wanted: Wanted<'_>) -> Result<Reply, Stop> {
         let text = Bytes::copy_from_slice(wanted.text.as_bytes());
         let until = Instant::now() + START_PATIENCE;
@@ -106,10 +106,33 @@ impl Session {
             let reply = self.reply().await?;
             let is_early = matches!(&reply, Reply::Parse(ParseReply::Failed { error, .. }, _)
                 if &error.sqlstate == state::CANNOT_CONNECT_NOW);
-            if !is_early || Instant::now() > until {
+            if !is_early || Instant::now() >= until {
                 return Ok(reply);
             }
-            tokio::time::sleep(START_POLL).await;
+            self.wait_for_storage(until).await?;
+        }
+    }
+
+    /// Waits until storage has opened the database, or the time is over. Parse has no link to storage, so execute is
+    /// asked.
+    async fn wait_for_storage(&mut self, until: Instant) -> Result<(), Stop> {
+        self.notice_loss()?;
+        let port = self.ensure_open().await?;
+        let (session, request) = (self.mailbox.session, self.gateway.request_id());
+        let message = ExecuteRequest::AwaitStorage { session, request };
+        self.gateway.send(port, &message, &[])?;
+        self.mailbox.expect(Waiting::Storage(port, request));
+        let Ok(reply) = tokio::time::timeout_at(until, self.reply()).await else {
+            self.mailbox.expect(Waiting::Nothing);
+            return Ok(());
+        };
+        match reply? {
+            Reply::Execute(ExecuteReply::Done { .. }) => Ok(()),
+            Reply::Execute(ExecuteReply::Failed { error, .. }) => Err(self.refused(error).into()),
+            Reply::Failed(error) => Err(error.into()),
+            // Another execute function takes its place, and can be asked.
+            Reply::Down => Ok(()),
+            Reply::Parse(..) | Reply::Execute(_) => Err(unexpected_reply()),
         }
     }
 

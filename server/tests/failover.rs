@@ -140,7 +140,8 @@ async fn a_statement_that_kills_parse_twice() {
 async fn a_request_is_cancelled_wherever_it_is() {
     let server = start();
     let client = server.client().await;
-    for statement in ["hang", "hang parse"] {
+    client.simple_query("slow storage").await.unwrap();
+    for statement in ["hang", "hang parse", "early"] {
         let token = client.cancel_token();
         let cancel = async {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -153,6 +154,20 @@ async fn a_request_is_cancelled_wherever_it_is() {
         assert_eq!(message, "canceling statement due to user request");
     }
     client.simple_query("select 1").await.unwrap();
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_is_said_at_once() {
+    let server = start();
+    let mut client = server.raw();
+    client.start();
+    let error = client.ask_for_error(&query("early"));
+    assert_eq!(error.field(b'C').unwrap(), "XX001");
+    assert_eq!(error.field(b'M').unwrap(), "the database cannot be opened");
+    assert_eq!(client.ask(&query("begin")), "CZ T");
+    let message = [execute("early", 0), b"S\0\0\0\x04".to_vec()].concat();
+    assert_eq!(client.ask(&message), "EZ E");
+    assert_eq!(client.ask(&query("rollback")), "CZ I");
 }
 
 #[test]

@@ -107,6 +107,14 @@ pub enum ExecuteRequest {
         /// Whether a statement before it failed at the gateway.
         failed: bool,
     },
+    /// Wait until storage has opened the database. Answered by `Done` with an empty tag, or by `Failed` with what
+    /// storage could not open it for.
+    AwaitStorage {
+        /// The session.
+        session: SessionId,
+        /// Echoed.
+        request: RequestId,
+    },
     /// A piece (the body) of what COPY FROM STDIN reads. Not answered.
     CopyData {
         /// The session.

@@ -229,6 +229,9 @@ impl ExecuteFunction {
             } => {
                 self.post((port, session), Mail::Sync { request, failed });
             }
+            ExecuteRequest::AwaitStorage { session, request } => {
+                self.post((port, session), Mail::AwaitStorage(request));
+            }
             ExecuteRequest::CopyData { session } => {
                 self.post((port, session), Mail::CopyData(body.to_vec()));
             }

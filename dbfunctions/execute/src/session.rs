@@ -56,6 +56,8 @@ pub enum Mail {
     ClosePortal(RequestId),
     /// End the implicit transaction.
     Sync { request: RequestId, failed: bool },
+    /// Say when storage has opened the database.
+    AwaitStorage(RequestId),
     /// COPY data.
     CopyData(Vec<u8>),
     /// The end of COPY data.
@@ -266,6 +268,11 @@ impl Session {
                 }
                 Mail::ClosePortal(portal) => drop(self.portals.remove(&portal)),
                 Mail::Sync { request, failed } => self.sync(request, failed).await,
+                Mail::AwaitStorage(request) => {
+                    let opened = self.shared.wait_for_storage().await;
+                    let result = opened.map(|()| Finished::Tag(String::new()));
+                    self.answer(request, false, result).await;
+                }
                 // What comes of a COPY that has failed already.
                 Mail::CopyData(_) | Mail::CopyDone | Mail::CopyFail(_) => {}
             }

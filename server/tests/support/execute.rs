@@ -18,6 +18,7 @@ struct Session {
     /// A query with rows to come: text, next row, rows, what each is, whether for COPY, sync.
     portals: HashMap<RequestId, Portal>,
     hanging: Option<RequestId>,
+    is_storage_slow: bool,
     copy: Option<(RequestId, usize)>,
 }
 
@@ -169,6 +170,14 @@ impl FakeExecute {
                 state.has_failed |= failed && state.is_in_block;
                 state.done(session, request, "", port);
             }
+            ExecuteRequest::AwaitStorage { session, request } => {
+                let state = self.sessions.get_mut(&session).unwrap();
+                state.trace.push("await storage".into());
+                if !state.is_storage_slow {
+                    let error = SqlError::new(b"XX001", "the database cannot be opened");
+                    state.fail(session, request, error, port);
+                }
+            }
             ExecuteRequest::CopyData { session } => {
                 if let Some((_, bytes)) = &mut self.sessions.get_mut(&session).unwrap().copy {
                     *bytes += body.len();
@@ -258,6 +267,10 @@ impl Session {
                 port,
             ),
             "hang" => self.hanging = Some(request),
+            "slow" => {
+                self.is_storage_slow = true;
+                self.done(session, request, "OK", port);
+            }
             "crash" => panic!("a scripted crash"),
             "bump" => {
                 CATALOG_VERSION.fetch_add(number(1), Ordering::SeqCst);

@@ -78,6 +78,10 @@ fn answer(asked: &ParseRequest, text: &str) -> (ParseReply, Vec<u8>) {
         let error = SqlError::new(b"42P01", "relation \"missing\" does not exist").at(0);
         return (ParseReply::Failed { request, error }, Vec::new());
     }
+    if word == "early" {
+        let error = SqlError::new(b"57P03", "the database system is starting up");
+        return (ParseReply::Failed { request, error }, Vec::new());
+    }
     let version = CATALOG_VERSION.load(Ordering::SeqCst);
     let statement = StatementInfo {
         kind: kind(word),
