@@ -1,4 +1,5 @@
-//! The functions, as the host needs them: images for the VMs, entries for the thread backend.
+//! The functions, as the host needs them: images for the VMs, entries for the thread backend, and what the gateway
+//! must know of settings.
 //!
 //! The images are built by this crate's build script and embedded; `docs/decisions/images.md` says
 //! how and why. The thread backend runs the same libraries, compiled for the host.
@@ -8,6 +9,7 @@ mod act;
 
 pub use act::Act;
 
+use vireo_abi::message::error::SqlResult;
 use vireo_abi::platform::ThreadEntry;
 use vireo_runtime::{Echo, Ping, thread_entry};
 
@@ -71,6 +73,15 @@ pub fn is_host_supported() -> bool {
         && has!("movbe")
         && has!("popcnt")
         && has!("xsave")
+}
+
+/// What execute makes of a setting: its name and its value in the spelling of SHOW. For the gateway, which must refuse
+/// a client at its startup.
+///
+/// # Errors
+/// 42704, 55P02 or 22023: execute would not take it.
+pub fn check_setting(name: &str, value: &str) -> SqlResult<(&'static str, String)> {
+    vireo_query::guc::check(name, value)
 }
 
 /// What the thread backend runs.

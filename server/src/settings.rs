@@ -1,8 +1,9 @@
 //! A session's settings as the gateway knows them: what the client gave at its start, and what
 //! execute says has changed.
 //!
-//! The gateway gives them no meaning, but for `statement_timeout`; it keeps them for a session that
-//! moves to another execute instance, and tells the client of those that PostgreSQL reports.
+//! The gateway gives them no meaning, but for `statement_timeout`; it refuses a client that asks at its start for what
+//! execute would not take, keeps them for a session that moves to another execute instance, and tells the
+//! client of those that PostgreSQL reports.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -38,7 +39,8 @@ impl Settings {
     /// From the startup packet's parameters other than user and database.
     ///
     /// # Errors
-    /// FATAL: `options` that are not understood, or an encoding other than UTF-8.
+    /// FATAL: `options` that are not understood (42601), a setting that does not exist (42704), that a client cannot
+    /// change (55P02) or that does not take the value (22023), replication (0A000).
     pub fn from_startup(user: &str, parameters: &[(String, String)]) -> SqlResult<Settings> {
         let mut settings = Settings::default();
         for (name, value) in REPORTED {
@@ -47,14 +49,16 @@ impl Settings {
         settings
             .reported
             .insert("session_authorization", user.to_owned());
+        // As in PostgreSQL, a parameter counts more than the options.
+        for (_, value) in parameters.iter().filter(|(name, _)| name == "options") {
+            for (name, value) in options(value)? {
+                settings.give(&name, &value)?;
+            }
+        }
         for (name, value) in parameters {
             match name.as_str() {
-                "options" => {
-                    for (name, value) in options(value)? {
-                        settings.give(&name, &value)?;
-                    }
-                }
-                "replication" => {}
+                "options" => {}
+                "replication" => check_replication(value)?,
                 _ => settings.give(name, value)?,
             }
         }
@@ -62,19 +66,8 @@ impl Settings {
     }
 
     fn give(&mut self, name: &str, value: &str) -> SqlResult<()> {
-        let name = name.to_ascii_lowercase();
-        let value = match name.as_str() {
-            "client_encoding" => {
-                let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
-                match plain.to_ascii_uppercase().as_str() {
-                    "UTF8" | "UNICODE" => "UTF8",
-                    _ => return Err(invalid_encoding(value)),
-                }
-            }
-            "datestyle" if value.eq_ignore_ascii_case("iso") => "ISO, MDY",
-            _ => value,
-        };
-        self.change(&name, value);
+        let (name, value) = vireo_functions::check_setting(name, value).map_err(fatal)?;
+        self.change(name, &value);
         Ok(())
     }
 
@@ -144,32 +137,45 @@ fn options(text: &str) -> SqlResult<Vec<(String, String)>> {
     let mut words = words.into_iter().filter(|word| !word.is_empty());
     while let Some(word) = words.next() {
         let setting = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
-            Some("") => words.next().unwrap_or_default(),
-            Some(setting) => setting.to_owned(),
-            None => word.clone(),
+            Some("") => words.next(),
+            Some(setting) => Some(setting.to_owned()),
+            None => None,
         };
-        match setting.split_once('=') {
-            Some((name, value)) if word.starts_with('-') => {
-                settings.push((name.replace('-', "_"), value.to_owned()));
-            }
-            _ => {
-                let message = format!("invalid command-line argument for server process: {word}");
-                return Err(fatal(state::SYNTAX_ERROR, message));
-            }
-        }
+        let Some(setting) = setting else {
+            let message = format!("invalid command-line argument for server process: {word}");
+            let error = SqlError::new(state::SYNTAX_ERROR, message);
+            return Err(fatal(
+                error.with_hint("Try \"postgres --help\" for more information."),
+            ));
+        };
+        let Some((name, value)) = setting.split_once('=') else {
+            let dashes = if word.starts_with("--") { "--" } else { "-c " };
+            let message = format!("{dashes}{setting} requires a value");
+            return Err(fatal(SqlError::new(state::SYNTAX_ERROR, message)));
+        };
+        settings.push((name.replace('-', "_"), value.to_owned()));
     }
     Ok(settings)
 }
 
-fn invalid_encoding(value: &str) -> Box<SqlError> {
-    fatal(
-        state::INVALID_PARAMETER_VALUE,
-        format!("invalid value for parameter \"client_encoding\": \"{value}\""),
-    )
+/// A client may say that it does not want to replicate.
+fn check_replication(value: &str) -> SqlResult<()> {
+    match value.to_ascii_lowercase().as_str() {
+        "false" | "off" | "no" | "0" => Ok(()),
+        "true" | "on" | "yes" | "1" | "database" => Err(fatal(SqlError::new(
+            state::FEATURE_NOT_SUPPORTED,
+            "replication connections are not supported",
+        ))),
+        _ => {
+            let message = format!("invalid value for parameter \"replication\": \"{value}\"");
+            let error = SqlError::new(state::INVALID_PARAMETER_VALUE, message);
+            let hint = "Valid values are: \"false\", 0, \"true\", 1, \"database\".";
+            Err(fatal(error.with_hint(hint)))
+        }
+    }
 }
 
-fn fatal(state: &[u8; 5], message: String) -> Box<SqlError> {
-    let mut error = SqlError::new(state, message);
+fn fatal(mut error: Box<SqlError>) -> Box<SqlError> {
     error.severity = Severity::Fatal;
     error
 }
@@ -198,6 +204,77 @@ mod tests {
         check("a=1", None);
         check("-c", None);
         check("-d 5", None);
+        check("-c a", None);
+    }
+
+    #[test]
+    fn what_execute_would_not_take_is_refused() {
+        let check = |name: &str, value: &str, expected: &str| {
+            let error = Settings::from_startup("postgres", &[(name.to_owned(), value.to_owned())])
+                .expect_err("refused");
+            assert_eq!(error.severity, Severity::Fatal);
+            let state = String::from_utf8_lossy(&error.sqlstate).into_owned();
+            assert_eq!(format!("{state} {}", error.message), expected);
+        };
+        let invalid = "22023 invalid value for parameter";
+        check(
+            "no_such",
+            "1",
+            "42704 unrecognized configuration parameter \"no_such\"",
+        );
+        check(
+            "options",
+            "-c no-such=1",
+            "42704 unrecognized configuration parameter \"no_such\"",
+        );
+        check("datestyle", "x", &format!("{invalid} \"DateStyle\": \"x\""));
+        check(
+            "TimeZone",
+            "Mars",
+            &format!("{invalid} \"TimeZone\": \"Mars\""),
+        );
+        check(
+            "statement_timeout",
+            "soon",
+            &format!("{invalid} \"statement_timeout\": \"soon\""),
+        );
+        check(
+            "server_version",
+            "9.6",
+            "55P02 parameter \"server_version\" cannot be changed",
+        );
+        check("options", "-c a", "42601 -c a requires a value");
+        check("options", "--a", "42601 --a requires a value");
+        check(
+            "replication",
+            "x",
+            &format!("{invalid} \"replication\": \"x\""),
+        );
+        check(
+            "replication",
+            "database",
+            "0A000 replication connections are not supported",
+        );
+    }
+
+    #[test]
+    fn values_are_told_as_show_prints_them() {
+        let parameters = [
+            ("options", "-c datestyle=sql -c work_mem=8192"),
+            ("datestyle", "german"),
+            ("timezone", "europe/berlin"),
+            ("replication", "false"),
+        ];
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let settings = Settings::from_startup("postgres", &parameters).expect("taken");
+        let reported: BTreeMap<&str, &str> = settings.reported().collect();
+        assert_eq!(reported["DateStyle"], "German, DMY");
+        assert_eq!(reported["TimeZone"], "Europe/Berlin");
+        assert!(
+            settings
+                .for_execute()
+                .contains(&("work_mem".to_owned(), "8MB".to_owned()))
+        );
     }
 
     #[test]

@@ -165,6 +165,17 @@ fn startup_packets() {
         "22023 invalid value for parameter \"client_encoding\": \"LATIN1\""
     );
     assert_eq!(
+        refused(&startup(&[("user", "postgres"), ("no_such", "1")])),
+        "42704 unrecognized configuration parameter \"no_such\""
+    );
+    assert_eq!(
+        refused(&startup(&[
+            ("user", "postgres"),
+            ("options", "-c datestyle=x")
+        ])),
+        "22023 invalid value for parameter \"DateStyle\": \"x\""
+    );
+    assert_eq!(
         refused(b"\0\0\0\x0b\0\x03\0\0usr"),
         "08P01 invalid string in message"
     );

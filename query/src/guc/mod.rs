@@ -21,6 +21,27 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use vireo_abi::message::error::{SqlError, SqlResult, state};
 
+/// The name as SHOW ALL spells it and the value as SHOW prints it.
+///
+/// # Errors
+/// 42704 for a setting that does not exist, 55P02 for one that cannot be changed, 22023 for a value that it does
+/// not take.
+pub fn check(name: &str, value: &str) -> SqlResult<(&'static str, String)> {
+    let definition = find_changeable(name)?;
+    Ok((definition.name, definition.check(value)?))
+}
+
+fn find_changeable(name: &str) -> SqlResult<&'static Definition> {
+    let definition = definition::find(name)?;
+    if definition.is_read_only() {
+        return Err(SqlError::new(
+            state::CANT_CHANGE_RUNTIME_PARAM,
+            format!("parameter \"{}\" cannot be changed", definition.name),
+        ));
+    }
+    Ok(definition)
+}
+
 struct Undo {
     name: &'static str,
     before: Option<String>,
@@ -39,14 +60,16 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings of a session that was opened with `startup` values. Unknown names and bad values are errors.
+    /// The settings of a session that was opened with `startup` values.
+    ///
+    /// # Errors
+    /// As [`check`], of the first value that is refused.
     pub fn open(startup: &[(String, String)]) -> SqlResult<Settings> {
         let mut settings = Settings::default();
         for (name, value) in startup {
-            let definition = definition::find(name)?;
-            let value = definition.check(value)?;
-            settings.session.insert(definition.name, value.clone());
-            settings.put(definition.name, Some(value));
+            let (name, value) = check(name, value)?;
+            settings.session.insert(name, value.clone());
+            settings.put(name, Some(value));
         }
         settings.changed.clear();
         Ok(settings)
@@ -54,13 +77,7 @@ impl Settings {
 
     /// SET, or RESET with no value. `in_transaction`: the change is undone if it rolls back.
     pub fn set(&mut self, name: &str, value: Option<&str>, scope: SetScope) -> SqlResult<()> {
-        let definition = definition::find(name)?;
-        if definition.is_read_only() {
-            return Err(SqlError::new(
-                state::CANT_CHANGE_RUNTIME_PARAM,
-                format!("parameter \"{}\" cannot be changed", definition.name),
-            ));
-        }
+        let definition = find_changeable(name)?;
         let value = match value {
             Some(value) => Some(definition.check(value)?),
             None => self.session.get(definition.name).cloned(),
