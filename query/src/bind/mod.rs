@@ -29,6 +29,7 @@ mod cost;
 mod datatype;
 mod default_text;
 mod dialect;
+mod estimate;
 mod explain;
 mod expr;
 mod fold;
@@ -72,6 +73,8 @@ use parameters::Parameters;
 use scope::{ColumnMeta, Origin, Scope, ScopeColumn, ScopeRelation};
 use text::{DEPTH_MAX, Text, unsupported};
 
+pub use estimate::memory_estimate;
+
 /// A statement's plan and what the gateway needs to know of it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Bound {
@@ -91,23 +94,6 @@ pub enum Parsed {
     Many(Vec<(u32, u32)>),
     /// One.
     One(Bound),
-}
-
-/// Bytes of memory that binding a text of this kind may take, roughly and rather too many: to be asked for
-/// before [`bind`] is called where memory is scarce.
-pub fn memory_estimate(sql: &str) -> usize {
-    /// Bytes for a token: itself, its place, its part of the syntax tree, of the logical and the physical plan.
-    const TOKEN_BYTES: usize = 800;
-    let mut tokens = 0;
-    let mut before = b' ';
-    for &byte in sql.as_bytes() {
-        let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80;
-        let is_inside = is_name(byte) && is_name(before);
-        let is_start = !(byte.is_ascii_whitespace() || is_inside);
-        tokens += usize::from(is_start);
-        before = byte;
-    }
-    sql.len() * 3 + tokens * TOKEN_BYTES
 }
 
 /// Binds a text.

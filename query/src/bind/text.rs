@@ -28,6 +28,8 @@ use super::dialect::Postgres;
 pub(super) const DEPTH_MAX: usize = 256;
 /// Operators in one chain without parentheses or commas.
 const CHAIN_MAX: usize = 20_000;
+/// Tokens that room is made for before any is seen.
+const TOKENS_EXPECTED_MAX: usize = 1024;
 
 /// Where a token is.
 #[derive(Clone, Copy)]
@@ -112,7 +114,8 @@ impl<'t> Text<'t> {
     /// 42601 for what is no token.
     pub(super) fn new(sql: &'t str) -> SqlResult<(Text<'t>, Vec<TokenWithSpan>)> {
         let dialect = Postgres::default();
-        let mut raw = Vec::with_capacity(sql.len() / 4 + 8);
+        // A long text may be one literal: only so many tokens are expected.
+        let mut raw = Vec::with_capacity((sql.len() / 4 + 8).min(TOKENS_EXPECTED_MAX));
         let outcome = Tokenizer::new(&dialect, sql).tokenize_with_location_into_buf(&mut raw);
         if let Err(error) = outcome {
             return Err(lexical_error(sql, &error));
