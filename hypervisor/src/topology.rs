@@ -11,7 +11,7 @@
 //!
 //! [parse]
 //! instances = 1
-//! heap_mib = 64
+//! heap_mib = 1024             # touched lazily too; a statement takes some seven times its length
 //! spin_us = 50                # at most, while spinning pays; or "busy", or "park"
 //! cores = []                  # instance i is pinned to cores[i % length]
 //!
@@ -148,7 +148,7 @@ impl Default for Topology {
             acknowledge_ms: 2000,
             stop_ms: 30_000,
             standbys: true,
-            parse: spec(1, 64),
+            parse: spec(1, 1024),
             execute: spec(1, 1024),
             storage: spec(1, 512),
             echo: spec(0, 16),

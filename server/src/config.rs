@@ -68,6 +68,11 @@ pub struct GatewayConfig {
     pub startup_timeout: Duration,
     /// Bytes of the longest message a client may send.
     pub message_bytes_max: usize,
+    /// Bytes of the longest statement that parse is given; a longer one is answered with 53200. A server makes it
+    /// no more than parse's heap has room for.
+    pub statement_bytes_max: usize,
+    /// Bytes of the most parameter values that execute is given with a statement, in the same way.
+    pub parameter_bytes_max: usize,
     /// Bytes of plans and statement texts that the plan cache holds, on each thread.
     pub plan_cache_bytes: usize,
     /// Bytes of result that may wait for a slow client before its statement is held.
@@ -87,6 +92,8 @@ impl Default for GatewayConfig {
             connections_max: 200,
             startup_timeout: Duration::from_secs(60),
             message_bytes_max: 0x3fff_ffff,
+            statement_bytes_max: 0x3fff_ffff,
+            parameter_bytes_max: 0x3fff_ffff,
             plan_cache_bytes: 16 << 20,
             session_buffer_bytes: 1 << 20,
             session_buffer_bytes_max: 256 << 20,

@@ -90,6 +90,10 @@ impl Session {
     /// Parse's reply. While storage opens the database there is no catalog to plan against; a statement
     /// that comes so early waits, up to [`START_PATIENCE`], and fails at once when the database cannot be opened.
     async fn ask_parse_when_ready(&mut self, wanted: Wanted<'_>) -> Result<Reply, Stop> {
+        let length = wanted.text.len();
+        if length > self.gateway.config.statement_bytes_max {
+            return Err(too_large(&format!("The statement of {length} bytes")).into());
+        }
         let text = Bytes::copy_from_slice(wanted.text.as_bytes());
         let until = Instant::now() + START_PATIENCE;
         loop {
@@ -149,6 +153,13 @@ impl Session {
         };
         self.gateway.plans.borrow_mut().remove(key, plan);
     }
+}
+
+/// The error of what no function has memory for.
+pub fn too_large(what: &str) -> Box<SqlError> {
+    SqlError::new(state::OUT_OF_MEMORY, "out of memory")
+        .with_detail(format!("{what} is too large."))
+        .with_hint("Split it into smaller parts.")
 }
 
 /// The error of a statement whose plans were stale every time.

@@ -10,6 +10,7 @@
 
 use crate::mailbox::{Reply, Waiting};
 use crate::plan::Plan;
+use crate::planning::too_large;
 use crate::session::{Place, Session};
 use crate::stop::Stop;
 use crate::transaction::unexpected_reply;
@@ -101,6 +102,10 @@ impl Session {
 
     /// Sends a plan to be run, with all that execute must know before.
     async fn begin(&mut self, run: &Run<'_>, rows: u32) -> Result<(Place, RequestId), Stop> {
+        let length = run.values.len();
+        if length > self.gateway.config.parameter_bytes_max {
+            return Err(too_large(&format!("What the parameters hold, {length} bytes,")).into());
+        }
         let port = self.ensure_open().await?;
         let place = Place {
             port,

@@ -11,7 +11,7 @@
 //! left that could write into it.
 
 use crate::admin::{self, Admin};
-use crate::config::ServerConfig;
+use crate::config::{GatewayConfig, ServerConfig};
 use crate::datadir::DataDir;
 use crate::error::Error;
 use crate::listen::{Listeners, SocketFile, bind_unix};
@@ -54,7 +54,7 @@ impl Server {
     /// # Errors
     /// The data directory is in use or of another version, an address is in use, the hypervisor
     /// cannot start.
-    pub fn start(config: ServerConfig) -> Result<Server, Error> {
+    pub fn start(mut config: ServerConfig) -> Result<Server, Error> {
         let data_dir = DataDir::open(&config.data_dir, config.temporary)?;
         let listeners = Listeners::bind(&config.tcp, config.unix.as_ref())?;
         let admin_socket = if config.admin {
@@ -63,6 +63,7 @@ impl Server {
             None
         };
         let topology = topology(&config, &data_dir)?;
+        fit_to_heaps(&mut config.gateway, &topology);
         let volumes = volumes(&config, &data_dir)?;
         let programs = config.programs.clone().unwrap_or_else(built_in_programs);
         let mut hypervisor =
@@ -262,6 +263,18 @@ fn topology(config: &ServerConfig, data_dir: &DataDir) -> Result<Topology, Error
         }
     }
     Ok(topology)
+}
+
+/// Bounds what one message may hold: a function that has no memory for a message is lost, with all that it does.
+/// A link's end holds the message, parse a copy; execute copies values into rows and write sets.
+fn fit_to_heaps(gateway: &mut GatewayConfig, topology: &Topology) {
+    let part = |heap_mib: u64, divisor: u64| {
+        usize::try_from((heap_mib << 20) / divisor).unwrap_or(usize::MAX)
+    };
+    let statement = part(topology.parse.heap_mib, 4);
+    let parameters = part(topology.execute.heap_mib, 8);
+    gateway.statement_bytes_max = gateway.statement_bytes_max.min(statement);
+    gateway.parameter_bytes_max = gateway.parameter_bytes_max.min(parameters);
 }
 
 /// The functions that are built in.
