@@ -72,6 +72,11 @@ fn bad_contents_are_errors() {
         "invalid byte sequence for encoding \"UTF8\": 0xff",
     );
     check(
+        &message(b'Q', b"select '\xff'\0"),
+        "22021",
+        "invalid byte sequence for encoding \"UTF8\": 0xff",
+    );
+    check(
         &message(b'Q', b"select \xe2\x28\xa1\0"),
         "22021",
         "invalid byte sequence for encoding \"UTF8\": 0xe2 0x28 0xa1",

@@ -707,7 +707,12 @@ impl Session {
             };
             rest = after;
             let value = if parameter.is_binary {
-                input::parse_binary(*sql_type, bytes).map_err(|error| {
+                input::parse_binary(*sql_type, bytes).map_err(|mut error| {
+                    if error.message == input::TRAILING_DATA {
+                        error
+                            .message
+                            .push_str(&format!(" in bind parameter {}", number + 1));
+                    }
                     error.with_context(format!("unnamed portal parameter ${}", number + 1))
                 })?
             } else {

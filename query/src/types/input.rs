@@ -145,13 +145,16 @@ fn push_bytes(ty: SqlType, text: &str, into: &mut BytesColumn) -> SqlResult<()> 
     done
 }
 
+/// What is said of a binary value with bytes left over; where it is a parameter, PostgreSQL names that.
+pub const TRAILING_DATA: &str = "incorrect binary data format";
+
 /// The bytes as an array, or PostgreSQL's error for a value of another length.
 fn array<const N: usize>(bytes: &[u8]) -> SqlResult<[u8; N]> {
     bytes.try_into().map_err(|_| {
         let message = if bytes.len() < N {
             "insufficient data left in message"
         } else {
-            "incorrect binary data format"
+            TRAILING_DATA
         };
         let sqlstate = if bytes.len() < N {
             state::PROTOCOL_VIOLATION

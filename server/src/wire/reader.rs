@@ -103,9 +103,9 @@ pub fn text(bytes: &[u8]) -> SqlResult<()> {
 /// PostgreSQL shows as many bytes as the first one announces.
 fn invalid_bytes(rest: &[u8]) -> Box<SqlError> {
     let announced = match rest.first() {
-        Some(0xf0..) => 4,
-        Some(0xe0..) => 3,
-        Some(0xc0..) => 2,
+        Some(0xf0..=0xf7) => 4,
+        Some(0xe0..=0xef) => 3,
+        Some(0xc0..=0xdf) => 2,
         _ => 1,
     };
     let shown: Vec<String> = rest

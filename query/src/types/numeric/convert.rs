@@ -145,7 +145,7 @@ impl Numeric {
             return Err(invalid_binary("insufficient data left in message"));
         }
         if bytes.len() > 8 + count * 2 {
-            return Err(invalid_binary("incorrect binary data format"));
+            return Err(invalid_binary(crate::types::input::TRAILING_DATA));
         }
         match sign {
             SIGN_NAN => return Ok(Numeric::NaN),
