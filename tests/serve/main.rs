@@ -4,6 +4,7 @@
 
 mod crash;
 mod disk_full;
+mod hostile;
 mod ledger;
 mod opening;
 #[path = "../../server/tests/support/raw.rs"]
