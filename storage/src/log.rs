@@ -60,6 +60,8 @@ pub(crate) struct Log {
     flushed: u64,
     /// When to try again after the device had no space.
     retry_at: Option<u64>,
+    /// Whether a frame waits for space: also while it is tried again.
+    is_out_of_space: bool,
 }
 
 impl Log {
@@ -77,6 +79,7 @@ impl Log {
             flushing: None,
             flushed: end,
             retry_at: None,
+            is_out_of_space: false,
         }
     }
 
@@ -111,7 +114,7 @@ impl Log {
 
     /// Whether the device had no space for a frame, which waits.
     pub(crate) fn is_out_of_space(&self) -> bool {
-        self.retry_at.is_some()
+        self.is_out_of_space
     }
 
     /// Whether the open frame with `more` bytes would fit before `oldest`.
@@ -224,6 +227,7 @@ impl Log {
                 BlockStatus::NoSpace => {
                     writing.todo.push(piece);
                     self.retry_at = Some(now_ns + RETRY_NS);
+                    self.is_out_of_space = true;
                 }
                 _ => return Err(LogFailure::Write),
             }
@@ -233,6 +237,7 @@ impl Log {
                     self.flushed = writing.end;
                 }
                 self.writing = None;
+                self.is_out_of_space = false;
             }
         }
         Ok(worked)
