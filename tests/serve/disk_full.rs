@@ -1,15 +1,17 @@
-//! A full disk: writers get 53100, readers go on, nothing acknowledged is lost, and with room writers go on.
+//! A full disk: writers get 53100, but for those whose commit had begun, which wait; readers go on; nothing
+//! acknowledged is lost; and with room writers go on.
 
 use crate::ledger::Ledger;
 use crate::support::{Place, block_on, connect};
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Room for the preallocated log and some commits; half of it is taken by something else.
-const DISK: &str = "size=40m";
-const BALLAST: usize = 20 << 20;
+/// Room for the preallocated log and some commits; the rest is taken by something else for a while.
+const DISK: &str = "size=80m";
+const BALLAST: usize = 60 << 20;
 
 /// A file system of its own; unmounted when dropped.
 struct Mounted<'p>(&'p Place);
@@ -51,6 +53,7 @@ fn writers_wait_for_room_and_nothing_is_lost() {
     let ledger = Mutex::new(Ledger::default());
     let is_over = AtomicBool::new(false);
     let refused = Mutex::new(0);
+    let mut number_tried = 9_000_000;
     std::thread::scope(|scope| {
         for writer in 0..4 {
             let (ledger, is_over, refused) = (&ledger, &is_over, &refused);
@@ -61,24 +64,17 @@ fn writers_wait_for_room_and_nothing_is_lost() {
                     let mut number = writer * 1_000_000;
                     while !is_over.load(Ordering::Acquire) {
                         number += 1;
-                        let text =
-                            format!("INSERT INTO t VALUES ({number}, '{}')", "z".repeat(50_000));
-                        match client.simple_query(&text).await {
-                            Ok(_) => ledger.lock().expect("whole").acknowledged(number),
-                            Err(error) => {
-                                let code = error.code().expect("the session goes on").code();
-                                assert_eq!(code, "53100", "{error}");
-                                ledger.lock().expect("whole").refused(number);
-                                *refused.lock().expect("whole") += 1;
-                                tokio::time::sleep(Duration::from_millis(20)).await;
-                            }
-                        }
+                        let result = client.simple_query(&insert(number)).await;
+                        note(number, result.map(drop), ledger, refused);
+                        tokio::time::sleep(Duration::from_millis(5)).await;
                     }
                 });
             });
         }
-        wait_for("a writer is refused", || {
-            *refused.lock().expect("whole") >= 10
+        wait_for("new writers are refused", || {
+            number_tried += 1;
+            block_on(try_once(server.address, number_tried, &ledger, &refused));
+            *refused.lock().expect("whole") >= 20
         });
         // Readers go on.
         let rows = || {
@@ -107,6 +103,44 @@ fn writers_wait_for_room_and_nothing_is_lost() {
     });
     ledger.into_inner().expect("whole").check(&numbers);
     server.stop();
+}
+
+fn insert(number: i64) -> String {
+    let filler = "z".repeat(50_000);
+    format!("INSERT INTO t VALUES ({number}, '{filler}')")
+}
+
+fn note(
+    number: i64,
+    result: Result<(), tokio_postgres::Error>,
+    ledger: &Mutex<Ledger>,
+    refused: &Mutex<usize>,
+) {
+    let mut ledger = ledger.lock().expect("whole");
+    match result {
+        Ok(()) => ledger.acknowledged(number),
+        Err(error) => {
+            let code = error.code().expect("the session goes on").code();
+            assert_eq!(code, "53100", "{error}");
+            ledger.refused(number);
+            *refused.lock().expect("whole") += 1;
+        }
+    }
+}
+
+/// A writer that does not wait: one whose commit has begun when the disk is full is answered when there is room.
+async fn try_once(
+    address: SocketAddr,
+    number: i64,
+    ledger: &Mutex<Ledger>,
+    refused: &Mutex<usize>,
+) {
+    let client = connect(address).await.expect("the server is up");
+    let text = insert(number);
+    match tokio::time::timeout(Duration::from_millis(300), client.simple_query(&text)).await {
+        Ok(result) => note(number, result.map(drop), ledger, refused),
+        Err(_) => ledger.lock().expect("whole").unknown(number),
+    }
 }
 
 fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
