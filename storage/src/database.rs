@@ -94,6 +94,9 @@ pub(crate) struct Database {
     objects: Numbers,
     /// Numbers of trees that no commit has created yet.
     unborn: HashMap<TreeId, Numbers>,
+    /// Trees that are dropped, and the sequence that shows it: who reads an older one may still ask for numbers, and
+    /// must not be given those of rows that it sees.
+    dropped: VecDeque<(u64, TreeId, Numbers)>,
     pub(crate) staged: BTreeMap<u64, Stage>,
     drops: VecDeque<(usize, Drop)>,
     descriptors: [Option<PageId>; 2],
@@ -118,6 +121,7 @@ impl Database {
                 logged: FIRST_OBJECT,
             },
             unborn: HashMap::new(),
+            dropped: VecDeque::new(),
             staged: BTreeMap::new(),
             drops: VecDeque::new(),
             descriptors: [None, None],
@@ -302,7 +306,13 @@ impl Database {
         if tree == CATALOG_TREE {
             return Ok(());
         }
+        let next = self.next_number(tree)?;
         if let Some(state) = self.trees.remove(&tree) {
+            let numbers = Numbers {
+                next: Some(next),
+                ..state.numbers
+            };
+            self.dropped.push_back((self.sequence, tree, numbers));
             let key = tree.0.to_be_bytes();
             self.dirty.retain(|dirty| *dirty != tree);
             tree::delete(&mut self.stores[DATA], &mut self.master_root, &key)?;
@@ -363,22 +373,19 @@ impl Database {
         tree: TreeId,
         count: u32,
     ) -> Result<(u64, Option<Record<'static>>), ReadError> {
-        let largest = match self.trees.get(&tree) {
-            Some(state) if state.numbers.next.is_none() => {
-                let mut cursor = Cursor::new(&self.view(pool_of(tree)), state.root);
-                cursor.seek_last()?;
-                let key = cursor.entry()?.and_then(|entry| entry.key.try_into().ok());
-                key.map_or(1, |key| u64::from_be_bytes(key).saturating_add(1))
-            }
-            _ => 1,
-        };
+        if let Some((_, _, numbers)) = self.dropped.iter_mut().find(|(_, id, _)| *id == tree) {
+            // Whoever asks cannot commit; nothing has to survive.
+            let first = numbers.next.unwrap_or(1);
+            numbers.next = Some(first.saturating_add(u64::from(count)));
+            return Ok((first, None));
+        }
+        let first = self.next_number(tree)?;
         let ahead = if tree.0 == 0 {
             RESERVE_OBJECTS_AHEAD
         } else {
             RESERVE_AHEAD
         };
         let numbers = self.numbers_mut(tree);
-        let first = numbers.next.unwrap_or(largest.max(numbers.logged));
         let next = first.saturating_add(u64::from(count));
         numbers.next = Some(next);
         if next <= numbers.logged {
@@ -394,6 +401,26 @@ impl Database {
                 next,
             }),
         ))
+    }
+
+    /// The number that is handed out next.
+    fn next_number(&self, tree: TreeId) -> Result<u64, ReadError> {
+        let (root, numbers) = match self.trees.get(&tree) {
+            _ if tree.0 == 0 => (None, self.objects),
+            Some(state) => (Some(state.root), state.numbers),
+            None => (None, self.unborn.get(&tree).copied().unwrap_or_default()),
+        };
+        if let Some(next) = numbers.next {
+            return Ok(next);
+        }
+        let mut largest = 1;
+        if let Some(root) = root {
+            let mut cursor = Cursor::new(&self.view(pool_of(tree)), root);
+            cursor.seek_last()?;
+            let key = cursor.entry()?.and_then(|entry| entry.key.try_into().ok());
+            largest = key.map_or(1, |key| u64::from_be_bytes(key).saturating_add(1));
+        }
+        Ok(largest.max(numbers.logged))
     }
 
     fn numbers_mut(&mut self, tree: TreeId) -> &mut Numbers {
@@ -521,6 +548,9 @@ impl Database {
 
     /// Frees what no reader at or above `oldest` and no checkpoint needs.
     pub(crate) fn reclaim(&mut self, oldest: u64, durable: u64, budget: usize) -> bool {
+        while self.dropped.front().is_some_and(|(at, _, _)| *at <= oldest) {
+            self.dropped.pop_front();
+        }
         let mut more = false;
         for store in &mut self.stores {
             more |= store.reclaim(oldest, durable, budget);

@@ -356,6 +356,26 @@ fn numbers_are_given_once() {
     assert!(reserve(&mut m, 20, 1) > 721);
 }
 
+/// Who still reads a tree that is dropped meanwhile must not be given the numbers of rows that it sees: it would see its own
+/// in their place.
+#[test]
+fn a_dropped_tree_hands_out_no_number_twice() {
+    let mut m = machine(12);
+    let first = reserve(&mut m, 20, 3);
+    let key = (first + 2).to_be_bytes();
+    committed(m.commit(1, put(20, &key, b"there", Version(0))));
+    m.restart();
+    assert!(m.open());
+    let mut announcer = Announcer::new(m.announce_page());
+    let old = announcer.acquire(&m.view(true)).expect("published");
+    let mut body = Vec::new();
+    encode(Operation::DropTree { tree: TreeId(20) }, &mut body);
+    committed(m.commit(2, body));
+    assert!(reserve(&mut m, 20, 64) > first + 2);
+    assert!(reserve(&mut m, 20, 1) > first + 66);
+    announcer.release(&old);
+}
+
 #[test]
 fn an_old_snapshot_keeps_its_rows() {
     let mut m = machine(8);
