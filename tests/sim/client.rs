@@ -10,6 +10,15 @@ use crate::random::Random;
 pub struct Statement {
     pub text: String,
     pub parameters: Vec<String>,
+    pub copy: Option<CopyData>,
+}
+
+/// What a COPY FROM STDIN is given.
+#[derive(Clone, Debug)]
+pub struct CopyData {
+    pub bytes: Vec<u8>,
+    /// The client gives up after the last byte.
+    pub fails: bool,
 }
 
 impl Statement {
@@ -17,6 +26,7 @@ impl Statement {
         Statement {
             text: text.into(),
             parameters: Vec::new(),
+            copy: None,
         }
     }
 
@@ -24,6 +34,14 @@ impl Statement {
         Statement {
             text: text.to_string(),
             parameters: parameters.iter().map(|value| value.to_string()).collect(),
+            copy: None,
+        }
+    }
+
+    pub fn copy(text: &str, bytes: Vec<u8>, fails: bool) -> Statement {
+        Statement {
+            copy: Some(CopyData { bytes, fails }),
+            ..Statement::new(text)
         }
     }
 }

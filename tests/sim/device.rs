@@ -9,9 +9,12 @@ use crate::random::Random;
 use crate::trace::{Trace, hash};
 use std::collections::VecDeque;
 use vireo_abi::block::{BLOCK_RING, BlockStatus, SECTOR_SIZE, request_type};
-use vireo_abi::memory_map::LINK_SIZE;
+use vireo_abi::memory_map::{LINK_SIZE, PAGE_SIZE};
 use vireo_abi::ring::{Descriptor, DeviceQueue, RingMemory, SharedMemory};
 use vireo_runtime::VirtioBlock;
+
+/// Where the superblocks, or the log's header, end.
+const HEADS_END: usize = 2 * PAGE_SIZE;
 
 /// What is to go wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +35,9 @@ pub struct Device {
     pub fault: Option<Fault>,
     /// Whether a request failed since storage started: it must be replaced.
     pub has_failed: bool,
+    /// Requests completed, and writes of the blocks that name the rest.
+    pub completed: u64,
+    pub heads_written: u64,
     disk: Disk,
     end: Option<DeviceEnd>,
     area: Area,
@@ -65,6 +71,8 @@ impl Device {
             is_asleep: false,
             fault: None,
             has_failed: false,
+            completed: 0,
+            heads_written: 0,
             disk: Disk::new(capacity),
             end: None,
             area: Area::new(LINK_SIZE),
@@ -173,6 +181,9 @@ impl Device {
             .swap_remove(random.below(end.taken.len() as u64) as usize);
         let fault = fault_for(&mut self.fault, request.kind);
         self.has_failed |= fault == BlockStatus::IoErr;
+        self.completed += 1;
+        let is_head = request.kind == request_type::OUT && request.offset < HEADS_END;
+        self.heads_written += u64::from(is_head);
         let data = match (request.kind, request.data) {
             (request_type::OUT | request_type::OUT_DURABLE, _) => end.bytes(&request),
             (request_type::IN, Some(place)) => self

@@ -19,6 +19,8 @@ use vireo_abi::message::parse::{
 };
 use vireo_abi::message::{decode, encode};
 
+/// Bytes of the largest piece of COPY data.
+const COPY_PIECE_MAX: u64 = 96 << 10;
 /// How often a statement whose plan is stale is planned again.
 const STALE_MAX: u32 = 5;
 
@@ -81,6 +83,8 @@ struct Session {
     /// The statement's plan, once it is known.
     plan: Option<Rc<Plan>>,
     rows: Vec<Row>,
+    /// Bytes of the statement's COPY data that were sent, while execute takes more.
+    copied: Option<usize>,
     stale: u32,
     is_canceled: bool,
 }
@@ -132,6 +136,7 @@ impl Gateway {
             kind: StatementKind::Utility,
             plan: None,
             rows: Vec::new(),
+            copied: None,
             stale: 0,
             is_canceled: false,
         });
@@ -275,25 +280,63 @@ impl Gateway {
                 request,
             } => self.send_parse(at, request),
             Waiting::Function => self.run(at, now_ns),
-            Waiting::Execute { port, request }
-                if self.cancels && !self.sessions[at].is_canceled =>
-            {
-                if self.random.once_in(2000) {
-                    self.sessions[at].is_canceled = true;
-                    let error = SqlError::new(state::QUERY_CANCELED, "canceled by the simulation");
-                    let session = self.sessions[at].id;
-                    let cancel = ExecuteRequest::Cancel {
-                        session,
-                        request,
-                        error,
-                    };
-                    self.executes[port].send(&encode(&cancel), &[]);
-                    return true;
-                }
-                false
+            Waiting::Execute { port, request } => {
+                self.cancel(at, port, request) | self.send_copy_data(at, port)
             }
             _ => false,
         }
+    }
+
+    /// Cancels a statement, now and then.
+    fn cancel(&mut self, at: usize, port: usize, request: RequestId) -> bool {
+        let is_wanted = self.cancels && !self.sessions[at].is_canceled;
+        if !is_wanted || !self.random.once_in(2000) {
+            return false;
+        }
+        self.sessions[at].is_canceled = true;
+        let error = SqlError::new(state::QUERY_CANCELED, "canceled by the simulation");
+        let session = self.sessions[at].id;
+        let cancel = ExecuteRequest::Cancel {
+            session,
+            request,
+            error,
+        };
+        self.executes[port].send(&encode(&cancel), &[]);
+        true
+    }
+
+    /// Sends the next piece of COPY data, if execute waits for one and its link has room.
+    fn send_copy_data(&mut self, at: usize, port: usize) -> bool {
+        let Some(copied) = self.sessions[at].copied else {
+            return false;
+        };
+        let execute = &mut self.executes[port];
+        if execute.end.as_ref().is_none_or(LinkEnd::is_congested) {
+            return false;
+        }
+        let session = &mut self.sessions[at];
+        let statement = session.statement.as_ref().expect("a statement runs");
+        let data = statement.copy.as_ref().expect("it is a COPY");
+        let id = session.id;
+        let left = &data.bytes[copied..];
+        if left.is_empty() {
+            let end = if data.fails {
+                ExecuteRequest::CopyFail {
+                    session: id,
+                    message: "the simulation gives up".to_string(),
+                }
+            } else {
+                ExecuteRequest::CopyDone { session: id }
+            };
+            execute.send(&encode(&end), &[]);
+            session.copied = None;
+        } else {
+            let length = self.random.between(1, COPY_PIECE_MAX) as usize;
+            let piece = &left[..length.min(left.len())];
+            execute.send(&encode(&ExecuteRequest::CopyData { session: id }), piece);
+            session.copied = Some(copied + piece.len());
+        }
+        true
     }
 
     /// Asks the client what to do.
@@ -535,7 +578,11 @@ impl Gateway {
                 self.check(at, request);
                 self.stale(at, now_ns);
             }
-            ExecuteReply::CopyIn { .. } | ExecuteReply::CopyOut { .. } => panic!("nobody copies"),
+            ExecuteReply::CopyIn { request, .. } => {
+                self.check(at, request);
+                self.sessions[at].copied = Some(0);
+            }
+            ExecuteReply::CopyOut { .. } => panic!("nobody copies out"),
         }
     }
 
@@ -621,6 +668,7 @@ impl Gateway {
     }
 
     fn end(&mut self, at: usize, outcome: Outcome, now_ns: u64) {
+        self.sessions[at].copied = None;
         if let Some(plan) = self.sessions[at].plan.take() {
             self.let_go(plan);
         }

@@ -1,10 +1,12 @@
 //! A link's memory, and a look at what passes through it.
 //!
 //! Both ends are real. After each turn of one of them [`Link::observe`] reads the fragments that it published, before
-//! anyone can give their buffers back, and puts each whole message into the trace.
+//! anyone can give their buffers back, and puts each whole message into the trace. On the link to storage it also holds
+//! the protocol's rule that a request is answered once: execute takes a second answer for a late one and drops it.
 
 use crate::memory::Area;
 use crate::trace::{Trace, hash};
+use std::collections::BTreeSet;
 use std::fmt::{Debug, Write};
 use vireo_abi::link::{FRAGMENT_HEADER_SIZE, LINK_LAYOUT, Link as LinkEnd, Side};
 use vireo_abi::memory_map::LINK_SIZE;
@@ -29,6 +31,8 @@ pub struct Link {
     edge: Edge,
     eyes: SharedMemory,
     taps: [Tap; 2],
+    /// Requests to storage that it has not answered.
+    unanswered: BTreeSet<u64>,
     area: Area,
 }
 
@@ -47,6 +51,7 @@ impl Link {
             edge,
             eyes: area.shared(),
             taps: Default::default(),
+            unanswered: BTreeSet::new(),
             area,
         }
     }
@@ -60,6 +65,7 @@ impl Link {
     pub fn clear(&mut self) {
         self.area.clear_all();
         self.taps = Default::default();
+        self.unanswered.clear();
     }
 
     /// Puts what was sent since the last look into the trace.
@@ -90,6 +96,7 @@ impl Link {
         message.reserve(length);
         self.eyes
             .read_bytes(at + FRAGMENT_HEADER_SIZE, length, message);
+        let message = &self.taps[queue].message;
         if message.len() < head_length + body_length {
             return;
         }
@@ -112,8 +119,48 @@ impl Link {
                 String::from_utf8_lossy(body).escape_debug().to_string()
             )
         });
-        message.clear();
+        if self.edge == Edge::ExecuteStorage {
+            let is_request = queue == 0;
+            if let Some(request) = storage_request(is_request, head) {
+                let is_due = if is_request {
+                    self.unanswered.insert(request)
+                } else {
+                    self.unanswered.remove(&request)
+                };
+                assert!(
+                    is_due,
+                    "{}: {arrow} {kind} {request} is one too many",
+                    self.name
+                );
+            }
+        }
+        self.taps[queue].message.clear();
     }
+}
+
+/// The number of a request to storage, or of the one that a reply is to; none where no reply is due.
+fn storage_request(is_request: bool, head: &[u8]) -> Option<u64> {
+    let id = if is_request {
+        match decode(head).expect("spelled already") {
+            StorageRequest::Lock { request, .. }
+            | StorageRequest::Stage { request, .. }
+            | StorageRequest::Commit { request, .. }
+            | StorageRequest::Reserve { request, .. }
+            | StorageRequest::Checkpoint { request } => request,
+            StorageRequest::Abort { .. } | StorageRequest::Withdraw { .. } => return None,
+        }
+    } else {
+        match decode(head).expect("spelled already") {
+            StorageReply::Locked { request, .. }
+            | StorageReply::Staged { request, .. }
+            | StorageReply::Committed { request, .. }
+            | StorageReply::Conflict { request, .. }
+            | StorageReply::Reserved { request, .. }
+            | StorageReply::Checkpointed { request, .. }
+            | StorageReply::Failed { request, .. } => request,
+        }
+    };
+    Some(id.0)
 }
 
 /// A message's kind, and how to write all of it.

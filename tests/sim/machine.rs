@@ -270,12 +270,13 @@ impl Machine {
     /// A function's turn. True if it worked.
     pub fn turn(&mut self, place: Place) -> bool {
         let now_ns = self.now_ns;
+        let may_fail = place == Place::Storage && self.devices.iter().any(|disk| disk.has_failed);
         let node = match place {
             Place::Parse(n) => &mut self.parses[n],
             Place::Execute(n) => &mut self.executes[n],
             Place::Storage => &mut self.storage,
         };
-        let worked = node.turn(now_ns, &mut self.trace);
+        let worked = node.turn(now_ns, may_fail, &mut self.trace);
         self.after_turn(place);
         worked
     }

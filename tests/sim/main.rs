@@ -10,7 +10,12 @@
 //! VIREO_SIM_TRACE=/tmp/trace                                with the trace in a file
 //! ```
 
+mod block;
+mod bulk;
+mod check;
 mod client;
+mod copy;
+mod ddl;
 mod device;
 mod disk;
 mod gateway;
@@ -22,6 +27,7 @@ mod random;
 mod scheduler;
 mod tpcb;
 mod trace;
+mod watchdog;
 
 use random::Random;
 use scheduler::{Plan, Report, Scheduler};
@@ -39,12 +45,16 @@ fn wish(name: &str) -> Option<u64> {
     )
 }
 
-/// What a seed's run is. Small seeds have one thing that goes wrong each.
+/// What a seed's run is. Small seeds have one thing that goes wrong each; every fourth has transactions of megabytes.
 fn plan(seed: u64) -> Plan {
     let mut random = Random::new(seed ^ 0x5EED);
     let mut plan = Plan {
+        executes: 1 + (seed ^ seed >> 2) % 2,
         tellers: random.between(2, 6),
         transactions: random.between(10, 40),
+        copies: random.below(8),
+        batches: if seed % 4 == 3 { 2 } else { 0 },
+        shapes: random.below(12),
         power_cuts: 0,
         kills: 0,
         disk_faults: 0,
@@ -72,7 +82,7 @@ fn plan(seed: u64) -> Plan {
 /// Runs a seed; if it fails, says which it was.
 fn run(seed: u64, keeps_text: bool) -> Report {
     let result = catch_unwind(AssertUnwindSafe(|| {
-        Scheduler::new(seed, keeps_text).run(plan(seed))
+        Scheduler::new(seed, plan(seed), keeps_text).run()
     }));
     match result {
         Ok(report) => report,
@@ -86,15 +96,25 @@ fn run(seed: u64, keeps_text: bool) -> Report {
 }
 
 fn say(seed: u64, report: &Report) {
+    let Report {
+        hash,
+        lines,
+        steps,
+        executes,
+        acknowledged,
+        retried,
+        unknown,
+        audits,
+        copies,
+        batches,
+        shapes,
+        notes,
+        text: _,
+    } = report;
     println!(
-        "seed {seed}: trace {:016x}, {} lines, {} steps; {} transactions, {} retried, {} cut off; {} audits",
-        report.hash,
-        report.lines,
-        report.steps,
-        report.acknowledged,
-        report.retried,
-        report.unknown,
-        report.audits
+        "seed {seed}: trace {hash:016x}, {lines} lines, {steps} steps, {executes} execute; \
+         {acknowledged} transactions, {retried} retried, {unknown} cut off; {audits} audits; \
+         {copies} copies, {batches} batches, {shapes} shapes, {notes} notes"
     );
 }
 

@@ -6,7 +6,7 @@
 use crate::trace::Trace;
 use vireo_abi::link::Link as LinkEnd;
 
-use vireo_runtime::{Function, Io, Log, Port, Start, VirtioBlock, turn};
+use vireo_runtime::{Function, Io, Level, Log, Port, Start, VirtioBlock, turn};
 
 /// Unix time at the simulation's beginning, in microseconds: 2026-01-01.
 const EPOCH_US: i64 = 1_767_225_600_000_000;
@@ -116,12 +116,18 @@ impl Node {
         self.running.as_mut().expect("it runs").io()
     }
 
-    /// One turn; its log lines go into the trace. True if it worked.
-    pub fn turn(&mut self, now_ns: u64, trace: &mut Trace) -> bool {
+    /// One turn; its log lines go into the trace. True if it worked. `may_fail`: something went wrong that it may call an
+    /// error.
+    ///
+    /// # Panics
+    /// If it logs an error that nothing explains: a database that does not open any more would else only keep its clients
+    /// waiting.
+    pub fn turn(&mut self, now_ns: u64, may_fail: bool, trace: &mut Trace) -> bool {
         let running = self.running.as_mut().expect("it runs");
         let worked = running.turn(now_ns);
         for (level, line) in running.io().take_log_lines() {
             trace.note(now_ns, format_args!("{} {level:?}: {line}", self.name));
+            assert!(may_fail || level != Level::Error, "{}: {line}", self.name);
         }
         worked
     }

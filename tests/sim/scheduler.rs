@@ -5,21 +5,35 @@
 //! clock moves a little with each step. When nothing can run, it moves to the next timer; if there is none, something
 //! was slept over.
 
+use crate::bulk::{self, Loader, SharedBulkBooks};
+use crate::check::Check;
 use crate::client::{Client, Script};
+use crate::copy::{self, Copier, SharedCopyBooks};
+use crate::ddl::{Scribe, Shaper, SharedDdlBooks, TABLES};
 use crate::device::Fault;
 use crate::machine::{Machine, Place, Sizes};
 use crate::random::Random;
-use crate::tpcb::{Auditor, Check, Counter, Scale, SharedLedger, Teller, setup};
+use crate::tpcb::{Auditor, Counter, Scale, SharedLedger, Teller, setup, touch_all};
 use crate::trace::Trace;
+use crate::watchdog::Watchdog;
 
-/// Steps after which a phase has no end.
-const STEPS_MAX: u64 = 3_000_000;
+/// The data volume's place among the disks.
+const DATA: usize = 1;
+
+/// Steps that a run may take, all its phases and boots together: some ten times what the longest seeds take.
+const STEPS_MAX: u64 = 600_000;
 
 /// What a run is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
+    /// Execute functions: one alone may hold locks by itself, two may not.
+    pub executes: u64,
     pub tellers: u64,
     pub transactions: u64,
+    /// COPYs of each copier; batches of each loader; shapes of each table.
+    pub copies: u64,
+    pub batches: u64,
+    pub shapes: u64,
     /// How many times what goes wrong.
     pub power_cuts: u64,
     pub kills: u64,
@@ -33,15 +47,31 @@ pub struct Report {
     pub hash: u64,
     pub lines: u64,
     pub steps: u64,
+    pub executes: u64,
     pub acknowledged: u64,
     pub retried: u64,
     pub unknown: u64,
     pub audits: u64,
+    pub copies: u64,
+    pub batches: u64,
+    /// Tables made, truncated or dropped, and rows written into them meanwhile.
+    pub shapes: u64,
+    pub notes: u64,
     pub text: String,
 }
 
+/// What the clients know.
+#[derive(Default)]
+struct Known {
+    ledger: SharedLedger,
+    copies: SharedCopyBooks,
+    bulk: SharedBulkBooks,
+    ddl: SharedDdlBooks,
+}
+
+/// Who has a turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Actor {
+pub enum Actor {
     Function(Place),
     Gateway,
     Device(usize),
@@ -51,6 +81,10 @@ enum Actor {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Mishap {
     PowerCut,
+    /// When so many more requests of that disk are completed.
+    PowerCutAfter(usize, u64),
+    /// When the next superblock is written and not yet flushed: what it names must be on the disk.
+    PowerCutAtSuperblock,
     Kill(Place),
     Disk(usize, Fault),
 }
@@ -59,37 +93,51 @@ enum Mishap {
 pub struct Scheduler {
     machine: Machine,
     random: Random,
-    ledger: SharedLedger,
+    plan: Plan,
+    known: Known,
     weights: Vec<(Actor, u64)>,
     steps: u64,
     /// When storage is replaced because a disk failed it.
     replaces_storage_at: Option<u64>,
+    /// The disk, and the counts of its requests and superblocks at which the power is cut.
+    cut_at: Option<(usize, u64, u64)>,
+    watchdog: Watchdog,
 }
 
 impl Scheduler {
-    pub fn new(seed: u64, keeps_text: bool) -> Scheduler {
+    pub fn new(seed: u64, plan: Plan, keeps_text: bool) -> Scheduler {
         let mut random = Random::new(seed);
+        // Batches need a log that takes them, and pages for several at once.
+        let (data_pool, wal, data) = if plan.batches > 0 {
+            (128 << 20, 64 << 20, 160 << 20)
+        } else {
+            (16 << 20, 1 << 20, 16 << 20)
+        };
         let sizes = Sizes {
             parses: 1,
-            executes: random.between(1, 2) as usize,
+            executes: plan.executes as usize,
             catalog_pool: 4 << 20,
-            data_pool: 16 << 20,
-            wal: 1 << 20,
-            data: 16 << 20,
+            data_pool,
+            wal,
+            data,
         };
         let machine = Machine::new(sizes, random.fork(), Trace::new(keeps_text));
         Scheduler {
             machine,
             random,
-            ledger: SharedLedger::default(),
+            plan,
+            known: Known::default(),
             weights: Vec::new(),
             steps: 0,
             replaces_storage_at: None,
+            cut_at: None,
+            watchdog: Watchdog::new(seed),
         }
     }
 
     /// Runs the whole plan.
-    pub fn run(mut self, plan: Plan) -> Report {
+    pub fn run(mut self) -> Report {
+        let plan = self.plan;
         let scale = Scale {
             branches: self.random.between(1, 3),
             tellers: 10,
@@ -97,7 +145,8 @@ impl Scheduler {
             counters: 3,
         };
         self.boot(plan.power_cuts > 0);
-        self.run_clients(vec![Box::new(Script::new(setup(scale)))]);
+        let tables = [setup(scale), copy::setup(), bulk::setup()];
+        self.run_clients(vec![Box::new(Script::new(tables.concat()))]);
         let mut clients = self.load(scale, plan);
         let mut mishaps = self.mishaps(plan);
         loop {
@@ -120,15 +169,21 @@ impl Scheduler {
     }
 
     fn report(self) -> Report {
-        let ledger = self.ledger.borrow();
+        let ledger = self.known.ledger.borrow();
+        let ddl = self.known.ddl.borrow();
         Report {
             hash: self.machine.trace.hash(),
             lines: self.machine.trace.lines(),
             steps: self.steps,
+            executes: self.plan.executes,
             acknowledged: ledger.acknowledged,
             retried: ledger.retried,
             unknown: ledger.unknown,
             audits: ledger.audits,
+            copies: self.known.copies.borrow().acknowledged,
+            batches: self.known.bulk.borrow().acknowledged,
+            shapes: ddl.shaped,
+            notes: ddl.acknowledged,
             text: self.machine.trace.text().to_string(),
         }
     }
@@ -136,7 +191,7 @@ impl Scheduler {
     fn load(&mut self, scale: Scale, plan: Plan) -> Vec<Box<dyn Client>> {
         let mut clients: Vec<Box<dyn Client>> = Vec::new();
         for name in 0..plan.tellers as usize {
-            let ledger = self.ledger.clone();
+            let ledger = self.known.ledger.clone();
             clients.push(Box::new(Teller::new(
                 name,
                 scale,
@@ -148,20 +203,47 @@ impl Scheduler {
             clients.push(Box::new(Counter::new(
                 scale,
                 plan.transactions,
-                self.ledger.clone(),
+                self.known.ledger.clone(),
             )));
         }
         clients.push(Box::new(Auditor::new(
             2 + plan.transactions / 10,
-            self.ledger.clone(),
+            self.known.ledger.clone(),
         )));
+        for name in 0..2 {
+            let books = self.known.copies.clone();
+            clients.push(Box::new(Copier::new(name, plan.copies, books)));
+        }
+        if plan.batches > 0 {
+            for name in 0..2 {
+                let books = self.known.bulk.clone();
+                clients.push(Box::new(Loader::new(name, plan.batches, books)));
+            }
+        }
+        if plan.shapes > 0 {
+            for table in 0..TABLES {
+                let books = self.known.ddl.clone();
+                clients.push(Box::new(Shaper::new(table, plan.shapes, books)));
+            }
+            for name in 0..2 {
+                let books = self.known.ddl.clone();
+                clients.push(Box::new(Scribe::new(name, 6 * plan.shapes, books)));
+            }
+        }
         clients
     }
 
     /// What will go wrong, in a random order.
     fn mishaps(&mut self, plan: Plan) -> Vec<Mishap> {
         let mut mishaps = Vec::new();
-        mishaps.extend((0..plan.power_cuts).map(|_| Mishap::PowerCut));
+        for _ in 0..plan.power_cuts {
+            let device = self.random.below(2) as usize;
+            mishaps.push(match self.random.below(3) {
+                0 => Mishap::PowerCut,
+                1 => Mishap::PowerCutAfter(device, self.random.between(1, 60)),
+                _ => Mishap::PowerCutAtSuperblock,
+            });
+        }
         for _ in 0..plan.kills {
             let places = self.machine.places();
             mishaps.push(Mishap::Kill(
@@ -203,7 +285,15 @@ impl Scheduler {
     }
 
     fn check(&mut self) {
-        self.run_clients(vec![Box::new(Check::new(self.ledger.clone()))]);
+        // Nobody holds a lock for ever; and once this is committed, so is what was on its way when its client was cut off.
+        self.run_clients(vec![Box::new(Script::new(touch_all()))]);
+        let known = &self.known;
+        self.run_clients(vec![
+            Box::new(Check::new(known.ledger.clone())),
+            Box::new(Check::new(known.copies.clone())),
+            Box::new(Check::new(known.bulk.clone())),
+            Box::new(Check::new(known.ddl.clone())),
+        ]);
     }
 
     /// Lets everything come back that is down.
@@ -234,22 +324,37 @@ impl Scheduler {
     /// True when every client is done, false when the power is to be cut. What is left to go wrong does so in between.
     fn run_until_done_or_cut(&mut self, mishaps: &mut Vec<Mishap>) -> bool {
         let mut next_mishap = self.steps + self.random.between(50, 900);
-        let limit = self.steps + STEPS_MAX;
         self.machine.gateway.wake();
         while !self.machine.gateway.is_done() {
-            let gateway = &self.machine.gateway;
-            assert!(self.steps < limit, "no end in sight:{}", gateway.waiting());
             if self.steps >= next_mishap {
                 next_mishap = self.steps + self.random.between(50, 900);
                 match mishaps.pop() {
-                    Some(Mishap::PowerCut) => return false,
+                    Some(Mishap::PowerCut) => {
+                        self.cut_at = None;
+                        return false;
+                    }
                     Some(mishap) => self.befall(mishap),
                     None => {}
                 }
             }
             self.step();
+            if self.is_cut_now() {
+                return false;
+            }
         }
+        self.cut_at = None;
         true
+    }
+
+    fn is_cut_now(&mut self) -> bool {
+        let is_now = self.cut_at.is_some_and(|(device, completed, heads)| {
+            let device = &self.machine.devices[device];
+            device.completed >= completed || device.heads_written >= heads
+        });
+        if is_now {
+            self.cut_at = None;
+        }
+        is_now
     }
 
     fn befall(&mut self, mishap: Mishap) {
@@ -265,6 +370,14 @@ impl Scheduler {
                 );
                 self.machine.devices[device].fault = Some(fault);
             }
+            Mishap::PowerCutAfter(device, requests) => {
+                let completed = self.machine.devices[device].completed;
+                self.cut_at = Some((device, completed + requests, u64::MAX));
+            }
+            Mishap::PowerCutAtSuperblock => {
+                let heads = self.machine.devices[DATA].heads_written;
+                self.cut_at = Some((DATA, u64::MAX, heads + 1));
+            }
             Mishap::PowerCut | Mishap::Kill(_) => {}
         }
     }
@@ -275,6 +388,11 @@ impl Scheduler {
 
     fn step(&mut self) {
         self.steps += 1;
+        assert!(
+            self.steps <= STEPS_MAX,
+            "no end in sight after {STEPS_MAX} steps:{}",
+            self.machine.gateway.waiting()
+        );
         self.machine.now_ns += self.random.below(20_000);
         if self.random.once_in(500) {
             self.machine.now_ns += self.random.below(20_000_000);
@@ -291,7 +409,9 @@ impl Scheduler {
         {
             self.machine.gateway.wake();
         }
-        match self.pick() {
+        let actor = self.pick();
+        self.watchdog.begin(self.steps, actor);
+        match actor {
             Some(actor) => self.act(actor),
             None => self.skip_time(),
         }

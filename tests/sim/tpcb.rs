@@ -9,6 +9,8 @@
 //!    another ended, so none overwrote another.
 //! 4. Counters, incremented by statements on their own, are what was acknowledged plus at most what was cut off.
 
+use crate::block::Fate;
+use crate::check::{Books, number, text};
 use crate::client::{Action, Client, Failure, Outcome, Row, Statement, Verdict, verdict};
 use crate::random::Random;
 use std::cell::RefCell;
@@ -22,14 +24,6 @@ pub struct Scale {
     pub tellers: u64,
     pub accounts: u64,
     pub counters: u64,
-}
-
-/// What became of a transaction, as its client knows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fate {
-    Acknowledged,
-    Refused,
-    Unknown,
 }
 
 #[derive(Clone, Debug)]
@@ -429,12 +423,6 @@ impl Client for Auditor {
     }
 }
 
-/// Reads the whole database and compares it with the ledger.
-pub struct Check {
-    ledger: SharedLedger,
-    results: Vec<Vec<Row>>,
-}
-
 const CHECKS: [&str; 5] = [
     "SELECT filler, aid, tid, bid, delta FROM history",
     "SELECT aid, abalance FROM accounts",
@@ -443,41 +431,21 @@ const CHECKS: [&str; 5] = [
     "SELECT id, n FROM counters",
 ];
 
-impl Check {
-    pub fn new(ledger: SharedLedger) -> Check {
-        Check {
-            ledger,
-            results: Vec::new(),
-        }
+impl Books for Ledger {
+    fn queries(&self) -> Vec<String> {
+        CHECKS.map(str::to_string).to_vec()
     }
-}
 
-impl Client for Check {
-    fn next(&mut self, outcome: Option<Outcome>, _: &mut Random) -> Action {
-        match outcome {
-            Some(Outcome::Done { rows, .. }) => self.results.push(rows),
-            // Storage may be opening its database still.
-            Some(Outcome::Failed(failure)) if failure.sqlstate == "57P03" => {
-                return Action::Sleep(1000);
-            }
-            Some(Outcome::Failed(failure)) => panic!("a check failed: {failure}"),
-            None => {}
-        }
-        match CHECKS.get(self.results.len()) {
-            Some(text) => Action::Run(Statement::new(*text)),
-            None => {
-                self.ledger.borrow_mut().settle(&self.results);
-                Action::Finish
-            }
-        }
-    }
-}
-
-impl Ledger {
-    /// Compares the database with the ledger; what was unknown is known afterwards.
-    fn settle(&mut self, results: &[Vec<Row>]) {
-        let [history, accounts, tellers, branches, counters] = results else {
-            panic!("{} results", results.len());
+    fn settle(&mut self, answers: &[Option<Vec<Row>>]) {
+        let [
+            Some(history),
+            Some(accounts),
+            Some(tellers),
+            Some(branches),
+            Some(counters),
+        ] = answers
+        else {
+            panic!("a table is not there");
         };
         self.settle_history(history);
         for (entry, balances) in [
@@ -498,11 +466,13 @@ impl Ledger {
             self.counters.insert(id, (n, 0));
         }
     }
+}
 
+impl Ledger {
     fn settle_history(&mut self, history: &[Row]) {
         let mut found = BTreeMap::new();
         for row in history {
-            let name = row[0].as_deref().expect("a name").trim_end().to_string();
+            let name = text(&row[0]).trim_end().to_string();
             let values: Vec<i64> = row[1..].iter().map(number).collect();
             assert!(
                 found.insert(name.clone(), values).is_none(),
@@ -591,8 +561,15 @@ enum Part {
     Branch,
 }
 
-fn number(value: &Option<String>) -> i64 {
-    let text = value.as_deref().expect("not NULL");
-    text.parse()
-        .unwrap_or_else(|_| panic!("{text:?} is no number"))
+/// Writes every row once more, as it is.
+pub fn touch_all() -> Vec<Statement> {
+    let touches = [
+        "BEGIN",
+        "UPDATE accounts SET abalance = abalance + 0",
+        "UPDATE tellers SET tbalance = tbalance + 0",
+        "UPDATE branches SET bbalance = bbalance + 0",
+        "UPDATE counters SET n = n + 0",
+        "COMMIT",
+    ];
+    touches.map(Statement::new).to_vec()
 }
