@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     PowerCut,
     /// The operation fails.
     IoError,
+    /// The read fails: of reads this counts those.
+    ReadError,
     /// The operation, if it is a write, finds no space; so do some more after it.
     NoSpace,
 }
@@ -43,8 +45,11 @@ pub(crate) struct SimulatedDisk {
     queue: Vec<(Ticket, Request)>,
     next_ticket: u64,
     operations: u64,
+    reads: u64,
     fault: Option<(u64, Fault)>,
     pub(crate) is_dead: bool,
+    /// No write finds space while this is so.
+    pub(crate) is_full: bool,
     random: Random,
     data: Vec<u8>,
     /// Highest sector ever written, plus one.
@@ -61,8 +66,10 @@ impl SimulatedDisk {
             queue: Vec::new(),
             next_ticket: 0,
             operations: 0,
+            reads: 0,
             fault: None,
             is_dead: false,
+            is_full: false,
             random: Random(seed | 1),
             data: Vec::new(),
             sectors_used: 0,
@@ -73,6 +80,11 @@ impl SimulatedDisk {
     /// The fault comes at the `at`th operation from the disk's beginning.
     pub(crate) fn fault_at(&mut self, at: u64, fault: Fault) {
         self.fault = Some((at, fault));
+    }
+
+    /// Reads so far.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads
     }
 
     /// Writes and flushes so far.
@@ -172,9 +184,16 @@ impl SimulatedDisk {
             Some((at, Fault::NoSpace)) if (at..at + 5).contains(&self.operations) => {
                 Some(Fault::NoSpace)
             }
-            Some((at, fault)) if at == self.operations && fault != Fault::NoSpace => Some(fault),
+            Some((_, Fault::NoSpace | Fault::ReadError)) => None,
+            Some((at, fault)) if at == self.operations => Some(fault),
+            _ if self.is_full => Some(Fault::NoSpace),
             _ => None,
         }
+    }
+
+    fn is_failed_read(&mut self) -> bool {
+        self.reads += 1;
+        self.fault == Some((self.reads, Fault::ReadError))
     }
 }
 
@@ -209,7 +228,16 @@ impl BlockDevice for SimulatedDisk {
             return None;
         }
         let at = self.random.below(self.queue.len() as u64) as usize;
-        if !matches!(self.queue[at].1, Request::Read(..)) {
+        if matches!(self.queue[at].1, Request::Read(..)) {
+            if self.is_failed_read() {
+                let (ticket, _) = self.queue.swap_remove(at);
+                return Some(Completion {
+                    ticket,
+                    status: BlockStatus::IoErr,
+                    data: &[],
+                });
+            }
+        } else {
             match self.fault_now() {
                 Some(Fault::PowerCut) => {
                     self.is_dead = true;

@@ -15,6 +15,8 @@ use vireo_abi::message::storage::{LockKey, LockMode, LockWait};
 use vireo_abi::write_set::{Operation, UNCHECKED, encode};
 
 mod crash;
+mod damage;
+mod full;
 mod transactions;
 
 /// Memory for an engine, to be used by one after the other.

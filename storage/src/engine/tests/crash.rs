@@ -12,7 +12,7 @@ const TREES: core::ops::Range<u32> = 20..25;
 const COUNTER: &[u8] = b"counter";
 
 /// One transaction of the script.
-struct Step {
+pub(super) struct Step {
     /// Parts that are staged before the commit.
     stages: Vec<Vec<u8>>,
     body: Vec<u8>,
@@ -22,7 +22,7 @@ struct Step {
 }
 
 /// A script of commits that depend on nothing but the seed.
-fn script(seed: u64, steps: usize) -> Vec<Step> {
+pub(super) fn script(seed: u64, steps: usize) -> Vec<Step> {
     let mut random = Random(seed | 1);
     let mut model = Model::new();
     let mut script = Vec::new();
@@ -103,7 +103,7 @@ fn writes(
 
 /// Runs the script from `from` on, several transactions at a time, until its end or the engine's. Gives the number of the
 /// last transaction that was durably acknowledged.
-fn run(m: &mut Machine, script: &[Step], from: usize) -> Option<usize> {
+pub(super) fn run(m: &mut Machine, script: &[Step], from: usize) -> Option<usize> {
     let mut acknowledged = None;
     let mut requests = BTreeMap::new();
     let mut next = from;
@@ -175,7 +175,7 @@ fn settle(m: &mut Machine) {
 }
 
 /// The number of the last transaction that the database has, which must be exactly the state after it.
-fn verify(m: &Machine, script: &[Step]) -> Option<usize> {
+pub(super) fn verify(m: &Machine, script: &[Step]) -> Option<usize> {
     let number = m.rows(CATALOG_TREE).and_then(|rows| {
         let (_, value) = rows.into_iter().find(|(key, _)| key == COUNTER)?;
         Some(u64::from_le_bytes(value.try_into().expect("8 bytes")) as usize)
@@ -239,6 +239,55 @@ fn crash_at(memory: TestMemory, seed: u64, at: u64, on_wal: bool, fault: Fault) 
     assert!(m.open());
     assert_eq!(verify(&m, &script), Some(script.len() - 1));
     came
+}
+
+/// The power goes while the database opens after it went before: at operation `at` of one disk. False if it was open before that.
+fn crash_twice_at(memory: TestMemory, seed: u64, at: u64, on_wal: bool) -> bool {
+    let script = script(seed, 25);
+    let mut m = Machine::with_log(memory, seed.wrapping_mul(37).wrapping_add(at), 1 << 20);
+    m.config.checkpoint_bytes = 60 << 10;
+    m.restart();
+    assert!(m.open());
+    m.wal.fault_at(60 + seed % 7, Fault::PowerCut);
+    let acknowledged = run(&mut m, &script, 0);
+    m.wal.restart();
+    m.data.restart();
+    m.restart();
+    let disk = if on_wal { &mut m.wal } else { &mut m.data };
+    let before = disk.operations();
+    disk.fault_at(before + at, Fault::PowerCut);
+    // Until it is open, and what it does by itself then.
+    m.open();
+    for _ in 0..300 {
+        m.poll();
+    }
+    let disk = if on_wal { &m.wal } else { &m.data };
+    let came = disk.operations() >= before + at;
+    m.wal.restart();
+    m.data.restart();
+    m.restart();
+    assert!(m.open(), "it opens again: {:?}", m.engine.event());
+    let there = verify(&m, &script);
+    assert!(
+        there >= acknowledged,
+        "{there:?} is there, {acknowledged:?} was acknowledged"
+    );
+    let from = there.map_or(0, |number| number + 1);
+    run(&mut m, &script, from);
+    assert_eq!(verify(&m, &script), Some(script.len() - 1));
+    came
+}
+
+#[test]
+fn power_cut_at_every_operation_of_recovery() {
+    let memory = TestMemory::new(3000);
+    for (seed, on_wal) in [(108, true), (109, false), (110, true), (111, false)] {
+        let mut at = 1;
+        while crash_twice_at(memory, seed, at, on_wal) {
+            at += 1;
+        }
+        assert!(!on_wal || at > 1, "recovery flushes the log");
+    }
 }
 
 fn every_operation(on_wal: bool, fault: Fault, seed: u64) {
