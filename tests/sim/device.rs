@@ -106,6 +106,13 @@ impl Device {
         self.end = None;
     }
 
+    /// Changes a byte of the medium, when nothing is on its way.
+    pub fn damage(&mut self, offset: usize) {
+        let byte = self.disk.read(offset, 1)[0] ^ 0x40;
+        self.disk.write(offset, vec![byte]);
+        self.disk.flush(self.disk.completed());
+    }
+
     /// The power goes.
     pub fn power_cut(&mut self, random: &mut Random) {
         let on_the_way = self.on_the_way(random);

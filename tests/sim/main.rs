@@ -144,6 +144,13 @@ fn a_seed_is_a_run() {
     assert_ne!(first.hash, run(seed + 1, false).hash);
 }
 
+/// Clients would be told for ever that the database is starting.
+#[test]
+#[should_panic(expected = "the database cannot be opened")]
+fn a_database_that_does_not_open_ends_the_run() {
+    Scheduler::new(1, plan(1), false).run_with_damage();
+}
+
 /// Where things are in memory, and what a hash map makes of that, changes from process to process.
 #[test]
 fn a_seed_is_a_run_in_any_process() {

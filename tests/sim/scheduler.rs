@@ -16,6 +16,7 @@ use crate::random::Random;
 use crate::tpcb::{Auditor, Counter, Scale, SharedLedger, Teller, setup, touch_all};
 use crate::trace::Trace;
 use crate::watchdog::Watchdog;
+use vireo_abi::memory_map::PAGE_SIZE;
 
 /// The data volume's place among the disks.
 const DATA: usize = 1;
@@ -166,6 +167,18 @@ impl Scheduler {
         self.settle();
         self.check();
         self.report()
+    }
+
+    /// Damages both superblocks of a database at rest, and waits for it to open again.
+    pub fn run_with_damage(mut self) {
+        self.boot(false);
+        self.run_clients(vec![Box::new(Script::new(copy::setup()))]);
+        self.machine.power_cut();
+        for offset in [100, PAGE_SIZE + 100] {
+            self.machine.devices[DATA].damage(offset);
+        }
+        self.boot(false);
+        self.run_clients(vec![Box::new(Check::new(self.known.copies.clone()))]);
     }
 
     fn report(self) -> Report {
