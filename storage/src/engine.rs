@@ -33,7 +33,6 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use vireo_abi::ids::RequestId;
 use vireo_abi::message::error::{SqlError, state};
 use vireo_abi::message::storage::{StorageReply, StorageRequest};
 
@@ -321,26 +320,13 @@ impl Engine {
         let mut worked = false;
         while let Some(input) = self.inbox.pop_front() {
             worked = true;
-            if let Some(request) = request_of(&input.request) {
+            if let Some(request) = input.request.id() {
                 let error = failure.error();
                 self.replies
                     .push_back((input.peer, StorageReply::Failed { request, error }));
             }
         }
         worked
-    }
-}
-
-/// The number under which a request is answered; none where it is not.
-fn request_of(request: &StorageRequest) -> Option<RequestId> {
-    match request {
-        StorageRequest::Lock { request, .. }
-        | StorageRequest::Stage { request, .. }
-        | StorageRequest::Commit { request, .. }
-        | StorageRequest::Reserve { request, .. }
-        | StorageRequest::Checkpoint { request }
-        | StorageRequest::LeaseLocks { request } => Some(*request),
-        StorageRequest::Abort { .. } | StorageRequest::Withdraw { .. } => None,
     }
 }
 

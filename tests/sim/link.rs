@@ -141,24 +141,11 @@ impl Link {
 /// The number of a request to storage, or of the one that a reply is to; none where no reply is due.
 fn storage_request(is_request: bool, head: &[u8]) -> Option<u64> {
     let id = if is_request {
-        match decode(head).expect("spelled already") {
-            StorageRequest::Lock { request, .. }
-            | StorageRequest::Stage { request, .. }
-            | StorageRequest::Commit { request, .. }
-            | StorageRequest::Reserve { request, .. }
-            | StorageRequest::Checkpoint { request } => request,
-            StorageRequest::Abort { .. } | StorageRequest::Withdraw { .. } => return None,
-        }
+        let request: StorageRequest = decode(head).expect("spelled already");
+        request.id()?
     } else {
-        match decode(head).expect("spelled already") {
-            StorageReply::Locked { request, .. }
-            | StorageReply::Staged { request, .. }
-            | StorageReply::Committed { request, .. }
-            | StorageReply::Conflict { request, .. }
-            | StorageReply::Reserved { request, .. }
-            | StorageReply::Checkpointed { request, .. }
-            | StorageReply::Failed { request, .. } => request,
-        }
+        let reply: StorageReply = decode(head).expect("spelled already");
+        reply.id()
     };
     Some(id.0)
 }

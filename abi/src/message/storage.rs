@@ -188,3 +188,34 @@ pub enum StorageReply {
         error: Box<SqlError>,
     },
 }
+
+impl StorageRequest {
+    /// The number under which it is answered; none where it is not.
+    pub fn id(&self) -> Option<RequestId> {
+        match self {
+            StorageRequest::Lock { request, .. }
+            | StorageRequest::Stage { request, .. }
+            | StorageRequest::Commit { request, .. }
+            | StorageRequest::Reserve { request, .. }
+            | StorageRequest::Checkpoint { request }
+            | StorageRequest::LeaseLocks { request } => Some(*request),
+            StorageRequest::Abort { .. } | StorageRequest::Withdraw { .. } => None,
+        }
+    }
+}
+
+impl StorageReply {
+    /// The number of the request that it answers.
+    pub fn id(&self) -> RequestId {
+        match self {
+            StorageReply::Locked { request, .. }
+            | StorageReply::Staged { request, .. }
+            | StorageReply::Committed { request, .. }
+            | StorageReply::Conflict { request, .. }
+            | StorageReply::Reserved { request, .. }
+            | StorageReply::Checkpointed { request, .. }
+            | StorageReply::LocksLeased { request, .. }
+            | StorageReply::Failed { request, .. } => *request,
+        }
+    }
+}

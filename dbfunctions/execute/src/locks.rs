@@ -173,3 +173,6 @@ impl LeasedLocks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

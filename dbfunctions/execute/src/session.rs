@@ -271,7 +271,7 @@ impl Session {
                 Mail::AwaitStorage(request) => {
                     let opened = self.shared.wait_for_storage().await;
                     let result = opened.map(|()| Finished::Tag(String::new()));
-                    self.answer(request, false, result).await;
+                    self.answer(request, result);
                 }
                 // What comes of a COPY that has failed already.
                 Mail::CopyData(_) | Mail::CopyDone | Mail::CopyFail(_) => {}

@@ -181,17 +181,7 @@ impl Shared {
 
     /// Hands a reply of storage to the task that waits for it.
     pub fn storage_replied(&self, reply: StorageReply) {
-        let id = match &reply {
-            StorageReply::Locked { request, .. }
-            | StorageReply::Staged { request, .. }
-            | StorageReply::Committed { request, .. }
-            | StorageReply::Conflict { request, .. }
-            | StorageReply::Reserved { request, .. }
-            | StorageReply::Checkpointed { request, .. }
-            | StorageReply::LocksLeased { request, .. }
-            | StorageReply::Failed { request, .. } => *request,
-        };
-        let pending = self.pending.borrow_mut().remove(&id);
+        let pending = self.pending.borrow_mut().remove(&reply.id());
         if let Some(Pending { sender, commits }) = pending {
             if let Some(txn) = commits {
                 self.locks.release(txn);

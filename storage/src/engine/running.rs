@@ -1,7 +1,7 @@
 //! The engine while it runs: the turn, the group commit, publication, reclamation, checkpoints. The picture and the
 //! invariants are the parent module's.
 
-use super::{Config, Event, Failure, Input, Now, request_of};
+use super::{Config, Event, Failure, Input, Now};
 use crate::block::Devices;
 use crate::checkpoint::{Checkpoint, free_stage_list};
 use crate::commit::MergeJob;
@@ -235,7 +235,7 @@ impl Running {
     }
 
     fn refuse_for_space(&mut self, input: &Input) {
-        if let Some(request) = request_of(&input.request) {
+        if let Some(request) = input.request.id() {
             let message = "could not write: no space left on device";
             let error = SqlError::new(state::DISK_FULL, message);
             self.replies
@@ -258,9 +258,9 @@ impl Running {
             else {
                 break;
             };
-            let queued = inbox.iter().position(|input| {
-                input.peer == peer && request_of(&input.request) == Some(request)
-            });
+            let queued = inbox
+                .iter()
+                .position(|input| input.peer == peer && input.request.id() == Some(request));
             match queued {
                 Some(at) => {
                     inbox.remove(at);

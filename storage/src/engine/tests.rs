@@ -9,6 +9,7 @@ use crate::{Cursor, PoolView, Snapshot, Value};
 use std::eprintln;
 use std::string::ToString;
 use std::vec;
+use vireo_abi::ids::RequestId;
 use vireo_abi::ids::{CATALOG_TREE, TreeId, TxnId, Version};
 use vireo_abi::memory_map::EXECUTE_ANNOUNCE_PAGE;
 use vireo_abi::message::storage::{LockKey, LockMode, LockWait};
