@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Everything here is owned by one thread; a session calls in between two awaits, so nothing is
-//! locked. A request is written into the ring when it is sent; the peer is rung by the dispatcher's
-//! next turn, which comes after all sessions that are ready have had theirs: one bell for many.
+//! locked. A request is written into the ring when it is sent. An execute function that sleeps is rung at once, so that it
+//! wakes while the other sessions send; until it sleeps again they need no bell. What is sent to parse is rung for by the
+//! dispatcher's next turn.
 //!
 //! Invariants:
 //! 1. No borrow of a cell here is held across an await.
@@ -243,15 +244,18 @@ impl Gateway {
     /// # Errors
     /// The function is gone, or the message is too long.
     pub fn send(&self, port: usize, request: &ExecuteRequest, body: &[u8]) -> SqlResult<()> {
-        let sent = match self
-            .execute_ports
-            .borrow_mut()
-            .get_mut(port)
-            .and_then(Port::link)
-        {
+        let mut ports = self.execute_ports.borrow_mut();
+        let Some(port) = ports.get_mut(port) else {
+            return Err(execute_gone());
+        };
+        let sent = match port.link() {
             Some(link) => link.send(&encode(request), body),
             None => return Err(execute_gone()),
         };
+        if port.ring_if_asked() {
+            self.shared.counters.doorbells.add(1);
+        }
+        drop(ports);
         self.call_dispatcher();
         sent.map_err(|error| {
             if error.is_fatal() {

@@ -19,8 +19,8 @@ use vireo_runtime::{Function, Io, Level, Peer, Start};
 
 /// Messages taken from a port in a turn.
 const MESSAGES_PER_TURN: usize = 256;
-/// Polls of tasks in a turn.
-const POLLS_PER_TURN: usize = 256;
+/// Polls of tasks in a turn. Few, so that the gateway passes on the first replies while the next are made.
+const POLLS_PER_TURN: usize = 2;
 /// COPY data that waits in mailboxes, past which nothing more is taken from gateways.
 const MAIL_BYTES_MAX: usize = 4 << 20;
 
