@@ -13,7 +13,7 @@ use core::cmp::Ordering;
 use core::ops::Bound;
 use vireo_abi::ids::{TreeId, Version};
 use vireo_abi::message::error::SqlResult;
-use vireo_query::txn::{KeyRange, RowSink, TreeCursor, TreeRow};
+use vireo_query::txn::{KeyRange, ReadLimit, RowSink, TreeCursor, TreeRow};
 use vireo_storage::{Cursor, Entry, PoolView, ReadError, Value};
 
 /// Calls `with` with an entry's value, wherever it is; none for a removed row.
@@ -165,22 +165,27 @@ impl Merge {
     }
 
     /// Only the committed tree has rows: no merging.
-    fn next_of_base(&mut self, max: usize, sink: &mut RowSink<'_>) -> SqlResult<bool> {
+    fn next_of_base(&mut self, limit: ReadLimit, sink: &mut RowSink<'_>) -> SqlResult<bool> {
         let Some(base) = &mut self.base else {
             return Ok(false);
         };
-        for _ in 0..max {
+        let (mut rows, mut bytes) = (0, 0);
+        while rows < limit.rows && bytes < limit.bytes {
             let Some(entry) = base.peek(&self.range)? else {
                 return Ok(false);
             };
             with_value(&base.view, &entry, &mut self.scratch, |value| match value {
-                Some(value) => sink(TreeRow {
-                    key: entry.key,
-                    version: entry.version,
-                    value,
-                }),
+                Some(value) => {
+                    bytes += value.len();
+                    sink(TreeRow {
+                        key: entry.key,
+                        version: entry.version,
+                        value,
+                    })
+                }
                 None => Ok(()),
             })??;
+            rows += 1;
             base.advance(self.range.is_backward)?;
         }
         Ok(true)
@@ -311,22 +316,28 @@ fn is_empty(lower: &Bound<Vec<u8>>, upper: &Bound<Vec<u8>>) -> bool {
 }
 
 impl TreeCursor for Merge {
-    fn next(&mut self, max: usize, sink: &mut RowSink<'_>) -> SqlResult<bool> {
+    fn next(&mut self, limit: ReadLimit, sink: &mut RowSink<'_>) -> SqlResult<bool> {
         if self.is_done || is_empty(&self.range.lower, &self.range.upper) {
             return Ok(false);
         }
         self.held.check()?;
         let is_plain = self.staged.is_none() && !self.overlay.borrow().touches(self.tree);
         if is_plain {
-            let more = self.next_of_base(max, sink)?;
+            let more = self.next_of_base(limit, sink)?;
             self.is_done = !more;
             return Ok(more);
         }
-        for _ in 0..max {
-            if !self.step(sink)? {
+        let (mut rows, mut bytes) = (0, 0);
+        while rows < limit.rows && bytes < limit.bytes {
+            let mut counted = |row: TreeRow<'_>| {
+                bytes += row.value.len();
+                sink(row)
+            };
+            if !self.step(&mut counted)? {
                 self.is_done = true;
                 return Ok(false);
             }
+            rows += 1;
         }
         Ok(true)
     }

@@ -4,7 +4,7 @@ use super::{lock_tree, read_entry, read_table, write_entry};
 use crate::catalog::{self, Relation};
 use crate::exec::ExecContext;
 use crate::plan::TableRef;
-use crate::txn::KeyRange;
+use crate::txn::{KeyRange, ReadLimit};
 use alloc::format;
 use alloc::string::String;
 use vireo_abi::ids::CATALOG_TREE;
@@ -97,7 +97,7 @@ fn table_names(cx: &ExecContext) -> SqlResult<alloc::vec::Vec<String>> {
     let prefix = catalog::relation_key(catalog::PUBLIC, "");
     let mut cursor = cx.txn.scan(CATALOG_TREE, KeyRange::prefix(&prefix))?;
     let mut names = alloc::vec::Vec::new();
-    while cursor.next(256, &mut |row| {
+    while cursor.next(ReadLimit::rows(256), &mut |row| {
         if matches!(catalog::decode(row.value)?, Relation::Table(_)) {
             names.push(String::from_utf8_lossy(&row.key[prefix.len()..]).into_owned());
         }

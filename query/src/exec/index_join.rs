@@ -4,7 +4,7 @@
 
 use super::analyze::Meter;
 use super::fetch::Fetch;
-use super::index_scan::{fetch_point, read_batch};
+use super::index_scan::{fetch_point, read_rows};
 use super::join_output::{Candidates, JoinOutput};
 use super::probe::{Probe, ProbeValues, Target};
 use super::{ExecContext, Operator};
@@ -105,7 +105,10 @@ impl IndexJoin {
         let Some(values) = &self.values else {
             return Ok(());
         };
-        while self.row < self.output.left().rows() && out.room() > 0 {
+        while self.row < self.output.left().rows()
+            && out.room() > 0
+            && let Some(room) = self.fetch.room()
+        {
             let before = self.fetch.len();
             if self.cursor.is_none() {
                 match self.probe.target(values, self.row, &mut self.buffer) {
@@ -119,8 +122,8 @@ impl IndexJoin {
                 }
             }
             if let Some(cursor) = &mut self.cursor {
-                let max = self.fetch.next_batch().min(out.room());
-                if !read_batch(&mut **cursor, max, &mut self.fetch, &*cx.txn)? {
+                let max = room.rows.min(out.room());
+                if !read_rows(&mut **cursor, max, &mut self.fetch, &*cx.txn)? {
                     self.cursor = None;
                 }
             }

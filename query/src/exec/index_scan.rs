@@ -8,7 +8,7 @@
 use super::fetch::Fetch;
 use super::probe::{Probe, Target};
 use super::{ExecContext, Operator};
-use crate::txn::{LocalFuture, Transaction, TreeCursor};
+use crate::txn::{LocalFuture, ReadLimit, Transaction, TreeCursor};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use vireo_abi::chunk::Chunk;
@@ -44,8 +44,11 @@ impl IndexScan {
             }
         }
         while let State::Scanning(cursor) = &mut self.state {
-            let max = self.fetch.next_batch();
-            if !read_batch(&mut **cursor, max, &mut self.fetch, &*cx.txn)? {
+            let mut has_more = true;
+            while has_more && let Some(room) = self.fetch.room() {
+                has_more = read_rows(&mut **cursor, room.rows, &mut self.fetch, &*cx.txn)?;
+            }
+            if !has_more {
                 self.state = State::Done;
             }
             cx.txn.checkpoint().await?;
@@ -89,15 +92,19 @@ pub(super) fn fetch_point(
     }
 }
 
-/// Reads up to `max` more entries of an index and fetches their rows. False when there are no more.
-pub(super) fn read_batch(
+/// Entries of an index that are read before their rows, whose sizes nobody knows.
+const ENTRIES_MAX: usize = 32;
+
+/// Reads some more entries of an index, at most `max`, and fetches their rows. False when there are no more.
+pub(super) fn read_rows(
     cursor: &mut dyn TreeCursor,
     max: usize,
     fetch: &mut Fetch,
     txn: &dyn Transaction,
 ) -> SqlResult<bool> {
+    let max = max.min(ENTRIES_MAX);
     let mut row_ids = Vec::with_capacity(max);
-    let more = cursor.next(max, &mut |entry| {
+    let more = cursor.next(ReadLimit::rows(max), &mut |entry| {
         row_ids.push(row_id_of(entry.value)?);
         Ok(())
     })?;

@@ -34,8 +34,9 @@ impl SeqScan {
                     .insert(cx.txn.scan(self.fetch.tree(), KeyRange::ALL)?),
             };
             let (fetch, txn) = (&mut self.fetch, &*cx.txn);
-            let max = fetch.next_batch();
-            self.is_done = !cursor.next(max, &mut |row| fetch.push(row, txn))?;
+            if let Some(limit) = fetch.room() {
+                self.is_done = !cursor.next(limit, &mut |row| fetch.push(row, txn))?;
+            }
             if let Some(chunk) = fetch.finish(cx)? {
                 return Ok(Some(chunk));
             }

@@ -3,7 +3,7 @@
 use super::{ExecContext, Operator};
 use crate::catalog::view::{Rows, Surroundings, SystemView};
 use crate::catalog::{self, Relation};
-use crate::txn::{KeyRange, LocalFuture, TreeCursor};
+use crate::txn::{KeyRange, LocalFuture, ReadLimit, TreeCursor};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use vireo_abi::chunk::{CHUNK_ROWS, Chunk, Vector};
@@ -81,7 +81,7 @@ impl SystemViewScan {
                 )
             }
         };
-        self.is_read = !cursor.next(1, &mut |row| {
+        self.is_read = !cursor.next(ReadLimit::rows(1), &mut |row| {
             if let Relation::Table(def) = catalog::decode(row.value)? {
                 view.rows(&def, of, rows);
             }

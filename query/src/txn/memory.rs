@@ -16,7 +16,9 @@
 //! [`MemoryTransaction::cancel`], XX000 for a tree that does not exist. A lock that another transaction holds is
 //! waited for by polling again: two transactions that wait for each other wait forever.
 
-use super::{KeyRange, LocalFuture, LockOutcome, RowSink, Transaction, TreeCursor, TreeRow};
+use super::{
+    KeyRange, LocalFuture, LockOutcome, ReadLimit, RowSink, Transaction, TreeCursor, TreeRow,
+};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -482,7 +484,7 @@ struct MemoryCursor {
 }
 
 impl TreeCursor for MemoryCursor {
-    fn next(&mut self, max: usize, sink: &mut RowSink<'_>) -> SqlResult<bool> {
+    fn next(&mut self, limit: ReadLimit, sink: &mut RowSink<'_>) -> SqlResult<bool> {
         if self.is_done || is_empty(&self.range) {
             return Ok(false);
         }
@@ -490,9 +492,9 @@ impl TreeCursor for MemoryCursor {
         let base = self.base.range::<[u8], _>(bounds);
         let writes = self.writes.range::<[u8], _>(bounds);
         let last = if self.range.is_backward {
-            merge(base.rev(), writes.rev(), true, max, sink)?
+            merge(base.rev(), writes.rev(), true, limit, sink)?
         } else {
-            merge(base, writes, false, max, sink)?
+            merge(base, writes, false, limit, sink)?
         };
         match last.cloned() {
             None => self.is_done = true,
@@ -518,18 +520,18 @@ fn is_empty(range: &KeyRange) -> bool {
     }
 }
 
-/// Hands up to `max` rows to `sink`; the last key visited if rows may be left.
+/// Hands rows to `sink` up to the limit; the last key visited if rows may be left.
 fn merge<'t>(
     base: impl Iterator<Item = (&'t Vec<u8>, &'t Row)>,
     writes: impl Iterator<Item = (&'t Vec<u8>, &'t Write)>,
     is_backward: bool,
-    max: usize,
+    limit: ReadLimit,
     sink: &mut RowSink<'_>,
 ) -> SqlResult<Option<&'t Vec<u8>>> {
     let (mut base, mut writes) = (base.peekable(), writes.peekable());
     let mut last = None;
-    let mut count = 0;
-    while count < max {
+    let (mut count, mut bytes) = (0, 0);
+    while count < limit.rows && bytes < limit.bytes {
         let Some((key, row)) = next_of(&mut base, &mut writes, is_backward) else {
             return Ok(None);
         };
@@ -541,6 +543,7 @@ fn merge<'t>(
                 value,
             })?;
             count += 1;
+            bytes += value.len();
         }
     }
     Ok(last)
@@ -586,7 +589,7 @@ mod tests {
         let mut found = Vec::new();
         let mut cursor = txn.scan(TREE, range).unwrap();
         while cursor
-            .next(step, &mut |row| {
+            .next(ReadLimit::rows(step), &mut |row| {
                 found.push(row.key.to_vec());
                 Ok(())
             })
@@ -640,7 +643,7 @@ mod tests {
         txn.put(TREE, b"b", b"new", Version(0)).unwrap();
         let mut count = 0;
         while cursor
-            .next(1, &mut |_| {
+            .next(ReadLimit::rows(1), &mut |_| {
                 count += 1;
                 Ok(())
             })

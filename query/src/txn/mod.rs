@@ -70,10 +70,29 @@ impl KeyRange {
 /// Takes the rows of a scan; the row's bytes are valid during the call.
 pub type RowSink<'s> = dyn FnMut(TreeRow<'_>) -> SqlResult<()> + 's;
 
+/// How much to read at once: until either is reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadLimit {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes of values.
+    pub bytes: usize,
+}
+
+impl ReadLimit {
+    /// So many rows, however large.
+    pub const fn rows(rows: usize) -> ReadLimit {
+        ReadLimit {
+            rows,
+            bytes: usize::MAX,
+        }
+    }
+}
+
 /// A scan in progress.
 pub trait TreeCursor {
-    /// Hands up to `max` rows to `sink`. False when there are no more.
-    fn next(&mut self, max: usize, sink: &mut RowSink<'_>) -> SqlResult<bool>;
+    /// Hands rows to `sink` up to the limit. False when there are no more.
+    fn next(&mut self, limit: ReadLimit, sink: &mut RowSink<'_>) -> SqlResult<bool>;
 }
 
 /// What locking found.

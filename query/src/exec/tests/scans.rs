@@ -5,6 +5,7 @@ use crate::catalog::view::SystemView;
 use crate::catalog::{self, ColumnDef, Relation, TableDef};
 use crate::plan::Bound;
 use crate::txn::KeyRange;
+use crate::txn::ReadLimit;
 use alloc::format;
 use vireo_abi::ids::CATALOG_TREE;
 
@@ -68,6 +69,44 @@ fn a_limit_reads_little() {
     let before = fixture.txn.memory_used();
     assert_eq!(run(&node, &fixture.cx).unwrap(), data[..5]);
     assert!(fixture.txn.memory_used() - before < 8192);
+}
+
+#[test]
+fn a_batch_of_large_rows_is_short() {
+    let fixture = fixture();
+    // Small rows first, so that the batch's size cannot be guessed from them.
+    let mut data: Vec<Row> = (0..100).map(|i| vec![int(i), text("small")]).collect();
+    let large = "x".repeat(3 << 20);
+    data.extend((100..120).map(|i| vec![int(i), text(&large)]));
+    data.push(vec![int(120), text("small")]);
+    let (table, index) = table(&fixture, &[INT, TEXT], &data, &[0]);
+    let columns = all_columns(&table);
+    let seq_scan = Node::SeqScan {
+        table: table.clone(),
+        columns: columns.clone(),
+        filter: None,
+    };
+    let index_scan = Node::IndexScan {
+        table,
+        columns,
+        probe: probe(index, &[0], vec![]),
+        filter: None,
+    };
+    for (node, bytes_max) in [(seq_scan, 7 << 20), (index_scan, (32 * 3 + 4) << 20)] {
+        let mut operator = build(&node).unwrap();
+        let mut rows = 0;
+        while let Some(chunk) = block_on(operator.next(&fixture.cx)).unwrap() {
+            let bytes: usize = (0..chunk.rows())
+                .map(|row| match chunk.column(1).datum(row) {
+                    Datum::Bytes(bytes) => bytes.len(),
+                    _ => 0,
+                })
+                .sum();
+            assert!(bytes <= bytes_max, "{bytes} bytes in a chunk");
+            rows += chunk.rows();
+        }
+        assert_eq!(rows, 121);
+    }
 }
 
 #[test]
@@ -206,7 +245,7 @@ fn damage_is_said() {
     let mut cursor = txn.scan(index, KeyRange::ALL).unwrap();
     let mut keys = Vec::new();
     while cursor
-        .next(9, &mut |row| {
+        .next(ReadLimit::rows(9), &mut |row| {
             keys.push(row.key.to_vec());
             Ok(())
         })
