@@ -138,7 +138,13 @@ impl Log {
     pub(crate) fn seal(&mut self, checkpoint: u64, is_awaited: bool) -> (u64, u32) {
         assert!(self.writing.is_none(), "one frame at a time");
         let frame = core::mem::replace(&mut self.open, FrameBuilder::new());
-        let (bytes, checksum) = frame.seal(self.end, self.database, checkpoint, self.previous);
+        let (bytes, checksum) = frame.seal(
+            self.end,
+            self.database,
+            checkpoint,
+            self.previous,
+            self.flushed,
+        );
         let mut todo: Vec<Piece> =
             pieces(self.end, bytes.len(), self.circle, TRANSFER_SIZE_MAX).collect();
         todo.reverse();

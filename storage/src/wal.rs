@@ -9,9 +9,11 @@
 //!  0  u32  CRC-32C of the bytes 4..length       24  u64  database id
 //!  4  u32  "VWAL"                               32  u64  newest durable checkpoint when it was written
 //!  8  u64  lsn of the frame                     40  u32  checksum of the frame before
-//! 16  u32  length: header and records           44  u32  zero
+//! 16  u32  length: header and records           44  u32  what was durable when it was sealed
 //! 20  u32  number of records                    48  records, then zeros to the block's end
 //! ```
+//!
+//! What was durable: 1 plus the blocks before the frame that were not flushed yet; 0 says nothing.
 //!
 //! A record is u8 kind, u8 zero, u16 zero, u32 length of its body, then by kind:
 //!
@@ -27,7 +29,8 @@
 //!    checksum of the frame before is that frame's. So neither a torn frame, nor one from the circle's last
 //!    round, nor one that followed a frame that was lost is taken for the next.
 //! 2. The log ends before the first frame that is not valid. Nothing after it was acknowledged: a frame is
-//!    acknowledged when a flush began after all its writes completed, and frames are written in order.
+//!    acknowledged when it and all before it are durable, and frames are written in order. A later frame that says
+//!    that the invalid one was durable proves damage; recovery looks for one.
 //! 3. Blocks from the previous checkpoint's lsn on are not overwritten.
 //!
 //! Fails: a malformed record in a valid frame is damage ([`WalError`]), not an end.
@@ -92,6 +95,8 @@ pub(crate) struct FrameHeader {
     pub(crate) checkpoint: u64,
     pub(crate) previous: u32,
     pub(crate) checksum: u32,
+    /// Up to where the log was durable when it was sealed, if it says that.
+    pub(crate) flushed: Option<u64>,
 }
 
 impl FrameBuilder {
@@ -144,14 +149,17 @@ impl FrameBuilder {
         true
     }
 
-    /// Writes the header and pads. Gives the bytes and the frame's checksum.
+    /// Writes the header and pads. Gives the bytes and the frame's checksum. The log is durable up to `flushed`.
     pub(crate) fn seal(
         mut self,
         lsn: u64,
         database: u64,
         checkpoint: u64,
         previous: u32,
+        flushed: u64,
     ) -> (Vec<u8>, u32) {
+        let unflushed = (lsn - flushed) / PAGE_SIZE as u64;
+        let durable = u32::try_from(unflushed + 1).unwrap_or(0);
         let length = self.bytes.len();
         self.bytes[4..8].copy_from_slice(&FRAME_MAGIC.to_le_bytes());
         self.bytes[8..16].copy_from_slice(&lsn.to_le_bytes());
@@ -160,6 +168,7 @@ impl FrameBuilder {
         self.bytes[24..32].copy_from_slice(&database.to_le_bytes());
         self.bytes[32..40].copy_from_slice(&checkpoint.to_le_bytes());
         self.bytes[40..44].copy_from_slice(&previous.to_le_bytes());
+        self.bytes[44..48].copy_from_slice(&durable.to_le_bytes());
         let checksum = crc32c(&self.bytes[4..]);
         self.bytes[..4].copy_from_slice(&checksum.to_le_bytes());
         self.bytes.resize(length.next_multiple_of(PAGE_SIZE), 0);
@@ -184,6 +193,9 @@ impl FrameHeader {
             return None;
         }
         let length = word32(16)? as usize;
+        let unflushed = word32(44)?.checked_sub(1);
+        let flushed = unflushed
+            .and_then(|blocks| word64(8)?.checked_sub(u64::from(blocks) * PAGE_SIZE as u64));
         (length >= FRAME_HEADER_SIZE).then_some(FrameHeader {
             lsn: word64(8)?,
             length,
@@ -191,6 +203,7 @@ impl FrameHeader {
             checkpoint: word64(32)?,
             previous: word32(40)?,
             checksum: word32(0)?,
+            flushed,
         })
     }
 
@@ -311,7 +324,7 @@ mod tests {
         }));
         assert!(builder.push(Record::Unstage { stage: 9 }));
         assert!(builder.push(Record::Reserve { tree: 2, next: 77 }));
-        builder.seal(8192, 0xabcd, 3, 0x1234)
+        builder.seal(8192, 0xabcd, 3, 0x1234, 4096)
     }
 
     #[test]
@@ -320,7 +333,7 @@ mod tests {
         assert_eq!(bytes.len(), PAGE_SIZE);
         assert_eq!(checksum.to_le_bytes(), bytes[..4]);
         let golden = b"VWAL\0\x20\0\0\0\0\0\0\x92\0\0\0\x04\0\0\0\xcd\xab\0\0\0\0\0\0\
-            \x03\0\0\0\0\0\0\0\x34\x12\0\0\0\0\0\0\
+            \x03\0\0\0\0\0\0\0\x34\x12\0\0\x02\0\0\0\
             \x01\0\0\0\x21\0\0\0\x05\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
             \xfe\xff\xff\xff\xff\xff\xff\xffwrite set\
             \x02\0\0\0\x09\0\0\0\x09\0\0\0\0\0\0\0x\
@@ -334,6 +347,11 @@ mod tests {
         let (bytes, checksum) = frame();
         let header = FrameHeader::decode(&bytes).expect("a frame");
         assert!(header.follows(8192, 0xabcd, 0x1234) && header.checksum == checksum);
+        assert_eq!(header.flushed, Some(4096));
+        let mut silent = bytes.clone();
+        silent[44..48].fill(0);
+        let silent = FrameHeader::decode(&silent).expect("a frame");
+        assert_eq!(silent.flushed, None);
         assert!(!header.follows(4096, 0xabcd, 0x1234) && !header.follows(8192, 0xabcd, 1));
         let frame = &bytes[..header.length];
         assert!(header.is_intact(frame));
