@@ -3,8 +3,13 @@
 mod support;
 
 use support::{rows_of, start, trace};
+use tokio::sync::Mutex;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
+
+/// Held by tests that change the scripted catalog's version, which all servers of this process share, and by those that a
+/// change would disturb.
+static CATALOG: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test]
 async fn a_query_and_its_rows() {
@@ -172,6 +177,7 @@ async fn literals_do_not_fill_the_cache() {
 
 #[tokio::test]
 async fn a_stale_plan_is_made_again() {
+    let _catalog = CATALOG.lock().await;
     let server = start();
     let client = server.client().await;
     for _ in 0..3 {
@@ -189,6 +195,7 @@ async fn a_stale_plan_is_made_again() {
 
 #[tokio::test]
 async fn uncommitted_ddl_bypasses_the_cache() {
+    let _catalog = CATALOG.lock().await;
     let server = start();
     let client = server.client().await;
     for _ in 0..3 {
