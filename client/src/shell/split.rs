@@ -1,5 +1,6 @@
 //! Cuts input into statements: at semicolons outside strings, quoted names, comments and parentheses.
-//! A backslash outside of those begins a command of the shell's own, to the end of the line.
+//! A backslash outside of those begins a command of the shell's own, to the end of the line; before a semicolon it keeps that
+//! from ending the statement.
 
 /// A whole thing to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -82,7 +83,16 @@ impl Splitter {
             let next = characters.get(at + 1).copied();
             match &mut self.state {
                 State::Plain => {
+                    if c == '\\' && next == Some(';') {
+                        // A semicolon that does not end what is sent: several statements in one query.
+                        self.pending.push(';');
+                        at += 2;
+                        continue;
+                    }
                     if c == '\\' {
+                        if !self.pending.is_empty() {
+                            self.pending.push('\n');
+                        }
                         let command: String = characters[at + 1..].iter().collect();
                         whole.push(Input::Command(command.trim().to_string()));
                         return whole;
@@ -243,6 +253,17 @@ mod tests {
             &["select 1;", "\\d t", "select 2;"],
             None,
         );
+    }
+
+    #[test]
+    fn a_backslash_before_a_semicolon_keeps_the_statement_open() {
+        check(
+            "begin\\; select 1\\; commit;",
+            &["begin; select 1; commit;"],
+            None,
+        );
+        check("select '\\;';", &["select '\\;';"], None);
+        check("select \\d t\n1;", &["\\d t", "select \n1;"], None);
     }
 
     #[test]
