@@ -49,6 +49,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Role; 5] = [
+        Role::Parse,
+        Role::Execute,
+        Role::Storage,
+        Role::Echo,
+        Role::Ping,
+    ];
+
     /// The role with this code.
     pub const fn from_code(code: u32) -> Option<Role> {
         match code {

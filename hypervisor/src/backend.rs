@@ -85,13 +85,7 @@ pub(crate) fn codes(
     backend: &Backend,
 ) -> Result<HashMap<Role, Code>, Error> {
     let mut codes = HashMap::new();
-    for role in [
-        Role::Parse,
-        Role::Execute,
-        Role::Storage,
-        Role::Echo,
-        Role::Ping,
-    ] {
+    for role in Role::ALL {
         if topology.spec(role).instances == 0 {
             continue;
         }

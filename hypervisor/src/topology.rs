@@ -266,13 +266,7 @@ impl Topology {
         }
         let mib = |start: u64, end: u64| (end - start) >> 20;
         let heap_max = mib(HEAP, LINKS);
-        for role in [
-            Role::Parse,
-            Role::Execute,
-            Role::Storage,
-            Role::Echo,
-            Role::Ping,
-        ] {
+        for role in Role::ALL {
             let field = match role {
                 Role::Parse => "parse.heap_mib",
                 Role::Execute => "execute.heap_mib",

@@ -5,10 +5,10 @@
 //! running the statement again sees it.
 
 use crate::engine::{Failure, Running};
-use crate::lock::{LockId, Txn};
+use crate::lock::{LockId, Txn, deadlock};
 use crate::recovery::creates;
 use crate::stage::{Merge, Progress, RowLock, Surroundings};
-use crate::transaction::{Waiting, deadlock, malformed};
+use crate::transaction::{Waiting, malformed};
 use crate::wal::Record;
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -13,14 +13,19 @@
 //!    no other step adds an edge from a transaction to one that may wait for it.
 //! 4. No result depends on the order of a hash map.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 use vireo_abi::ids::TreeId;
+use vireo_abi::message::error::{SqlError, state};
 use vireo_abi::message::storage::LockMode;
 
 /// A transaction, by the number of the table's owner.
 pub type Txn = u64;
+
+/// Locks that a table should hold at a time: some 100 MB of heap at most.
+pub const LOCKS_MAX: usize = 1 << 20;
 
 /// A lock's identity.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -43,6 +48,32 @@ pub fn lock_id(seed: u64, tree: TreeId, key: &[u8]) -> LockId {
         hash = mix(hash, u64::from_le_bytes(word));
     }
     LockId(mix(hash, MULTIPLIER))
+}
+
+/// The locks to take for a key's, in their order: the whole tree's first, and for the empty key that alone, twice.
+pub fn steps(seed: u64, tree: TreeId, key: &[u8], mode: LockMode) -> [(LockId, LockMode); 2] {
+    let whole = lock_id(seed, tree, &[]);
+    if key.is_empty() {
+        [(whole, mode); 2]
+    } else {
+        [(whole, LockMode::Shared), (lock_id(seed, tree, key), mode)]
+    }
+}
+
+/// The error of a wait that would never end.
+pub fn deadlock() -> Box<SqlError> {
+    SqlError::new(state::DEADLOCK_DETECTED, "deadlock detected")
+}
+
+/// The error of who does not want to wait.
+pub fn not_available() -> Box<SqlError> {
+    SqlError::new(state::LOCK_NOT_AVAILABLE, "could not obtain lock on row")
+}
+
+/// The error of too many locks.
+pub fn too_many() -> Box<SqlError> {
+    SqlError::new(state::OUT_OF_MEMORY, "out of shared memory")
+        .with_hint("You might need to lock fewer rows in one transaction.")
 }
 
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@
 
 use crate::commit::CommitRequest;
 use crate::engine::{Failure, Running, canceled};
-use crate::lock::{Attempt, LockId, Txn, lock_id};
+use crate::lock::{self, Attempt, LockId, Txn, lock_id};
 use crate::space::SpaceError;
 use crate::tree::pages_needed;
 use crate::wal::Record;
@@ -13,7 +13,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use vireo_abi::ids::{CATALOG_TREE, RequestId, TreeId, TxnId};
 use vireo_abi::message::error::{SqlError, state};
-use vireo_abi::message::storage::{LockKey, LockMode, LockWait, StorageReply};
+use vireo_abi::message::storage::{LockKey, LockWait, StorageReply};
 use vireo_abi::write_set::{Operation, Operations, UNCHECKED};
 
 /// Pages that are kept for the master tree, descriptors and the like.
@@ -124,21 +124,11 @@ impl Running {
 
     fn continue_lock(&mut self, peer: u32, txn: Txn, mut lock: LockRequest) -> Result<(), Failure> {
         if self.locks.count() + lock.keys.len() > self.config.locks_max {
-            let error = SqlError::new(state::OUT_OF_MEMORY, "out of shared memory")
-                .with_hint("You might need to lock fewer rows in one transaction.");
-            self.give_up_lock(peer, txn, &lock, error);
+            self.give_up_lock(peer, txn, &lock, lock::too_many());
             return Ok(());
         }
         while let Some(key) = lock.keys.get(lock.next) {
-            let whole = self.lock_id(key.tree, &[]);
-            let steps = if key.key.is_empty() {
-                [(whole, key.mode), (whole, key.mode)]
-            } else {
-                [
-                    (whole, LockMode::Shared),
-                    (self.lock_id(key.tree, &key.key), key.mode),
-                ]
-            };
+            let steps = lock::steps(self.config.seed, key.tree, &key.key, key.mode);
             let mut blocked = None;
             for (id, mode) in steps {
                 match self.locks.attempt(txn, id, mode) {
@@ -157,9 +147,7 @@ impl Running {
                     lock.next += 1;
                 }
                 (Some(_), LockWait::Fail) => {
-                    let message = "could not obtain lock on row";
-                    let error = SqlError::new(state::LOCK_NOT_AVAILABLE, message);
-                    self.give_up_lock(peer, txn, &lock, error);
+                    self.give_up_lock(peer, txn, &lock, lock::not_available());
                     return Ok(());
                 }
                 (Some((id, mode)), LockWait::Wait) => {
@@ -170,7 +158,7 @@ impl Running {
                             transaction.waiting = Some(Waiting::Lock(lock));
                         }
                     } else {
-                        self.give_up_lock(peer, txn, &lock, deadlock());
+                        self.give_up_lock(peer, txn, &lock, lock::deadlock());
                     }
                     return Ok(());
                 }
@@ -398,8 +386,4 @@ impl Running {
         }
         Ok(())
     }
-}
-
-pub(crate) fn deadlock() -> Box<SqlError> {
-    SqlError::new(state::DEADLOCK_DETECTED, "deadlock detected")
 }

@@ -16,13 +16,10 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use core::cell::{Cell, RefCell};
 use vireo_abi::ids::{TreeId, TxnId};
-use vireo_abi::message::error::{SqlError, SqlResult, state};
+use vireo_abi::message::error::{SqlError, SqlResult};
 use vireo_abi::message::storage::{LockMode, LockWait};
 use vireo_runtime::task::{Oneshot, OneshotSender};
-use vireo_storage::lock::{Attempt, LockId, Locks, lock_id};
-
-/// Locks held at a time: some 100 MB of heap at most.
-const LOCKS_MAX: usize = 1 << 20;
+use vireo_storage::lock::{self, Attempt, LOCKS_MAX, LockId, Locks};
 
 /// How taking a lock ended, if not with an error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,25 +75,14 @@ impl LeasedLocks {
         wait: LockWait,
     ) -> SqlResult<Taken> {
         if self.table.borrow().count() >= LOCKS_MAX {
-            return Err(SqlError::new(state::OUT_OF_MEMORY, "out of shared memory")
-                .with_hint("You might need to lock fewer rows in one transaction."));
+            return Err(lock::too_many());
         }
-        // Who locks a row holds the whole tree's lock shared, so that an exclusive one excludes them all.
-        let whole_mode = if key.is_empty() {
-            mode
-        } else {
-            LockMode::Shared
-        };
-        let mut taken = self
-            .take_one(txn, lock_id(self.seed, tree, &[]), whole_mode, wait)
-            .await?;
-        if !key.is_empty() && taken != Taken::Skipped {
-            match self
-                .take_one(txn, lock_id(self.seed, tree, key), mode, wait)
-                .await?
-            {
+        let mut taken = Taken::Free;
+        for (id, mode) in lock::steps(self.seed, tree, key, mode) {
+            match self.take_one(txn, id, mode, wait).await? {
                 Taken::Free => {}
-                other => taken = other,
+                Taken::Waited => taken = Taken::Waited,
+                Taken::Skipped => return Ok(Taken::Skipped),
             }
         }
         Ok(taken)
@@ -112,17 +98,14 @@ impl LeasedLocks {
         match (self.table.borrow_mut().attempt(txn.0, id, mode), wait) {
             (Attempt::Held { .. }, _) => return Ok(Taken::Free),
             (Attempt::Taken, LockWait::Skip) => return Ok(Taken::Skipped),
-            (Attempt::Taken, LockWait::Fail) => {
-                let message = "could not obtain lock on row";
-                return Err(SqlError::new(state::LOCK_NOT_AVAILABLE, message));
-            }
+            (Attempt::Taken, LockWait::Fail) => return Err(lock::not_available()),
             (Attempt::Taken, LockWait::Wait) => {}
         }
         let may_wait = self.table.borrow_mut().wait(txn.0, id, mode);
         // A wait that is given up may have been in others' way.
         self.tell_granted();
         if !may_wait {
-            return Err(SqlError::new(state::DEADLOCK_DETECTED, "deadlock detected"));
+            return Err(lock::deadlock());
         }
         let (sender, granted) = Oneshot::new();
         self.waiters.borrow_mut().insert(txn, sender);

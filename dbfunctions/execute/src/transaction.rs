@@ -165,13 +165,7 @@ impl Txn {
         })?;
         let is_same = found == Some((table.version, table.oid));
         if is_same && writes {
-            let mut used = self.used_tables.borrow_mut();
-            if !used.contains(&table.tree) {
-                used.push(table.tree);
-                if table.version != Version(0) {
-                    self.relied_on.borrow_mut().push((key, table.version));
-                }
-            }
+            self.note_write(table);
         }
         Ok(is_same)
     }

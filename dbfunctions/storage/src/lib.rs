@@ -17,6 +17,7 @@ use vireo_abi::message::storage::{StorageReply, StorageRequest};
 use vireo_abi::message::{decode, encode};
 use vireo_runtime::{Function, Io, Level, Peer, Start};
 use vireo_storage::block::Devices;
+use vireo_storage::lock::LOCKS_MAX;
 use vireo_storage::{AnnounceArea, Config, Engine, Event, Memory, Now, PoolArea};
 
 /// Requests that wait in the engine before the links are left alone.
@@ -25,8 +26,6 @@ const BACKLOG_MAX: usize = 256;
 const MESSAGES_PER_TURN: usize = 32;
 /// Bytes of log after which a checkpoint begins.
 const CHECKPOINT_BYTES: u64 = 256 << 20;
-/// Locks held at a time: some 100 MB of heap at most.
-const LOCKS_MAX: usize = 1 << 20;
 /// The engine's number for the function itself.
 const SELF: u32 = u32::MAX;
 

@@ -168,14 +168,7 @@ impl Binder<'_> {
         let mut rows = Vec::with_capacity(values.rows.len());
         let defaults = self.row(def, targets, Vec::new())?;
         for row in &values.rows {
-            if row.content.len() != width {
-                let error = SqlError::new(
-                    state::SYNTAX_ERROR,
-                    "VALUES lists must all be the same length",
-                );
-                let at = row.content.first().and_then(|e| self.text.at_expr(e));
-                return Err(place(error, at));
-            }
+            self.check_row_width(&row.content, width)?;
             let extra = row.content.get(targets.len()).map(|e| self.text.at_expr(e));
             self.check_width(targets, is_listed, width, extra.flatten())?;
             let mut full = defaults.clone();

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
-use sqlparser::ast::{SetExpr, SetOperator, SetQuantifier, Values};
+use sqlparser::ast::{Expr, SetExpr, SetOperator, SetQuantifier, Values};
 use vireo_abi::message::error::{SqlError, SqlResult, state};
 
 use super::binder::Binder;
@@ -118,20 +118,25 @@ impl Binder<'_> {
         Ok(Output { rel, columns })
     }
 
+    /// Whether a row of VALUES is as wide as the first.
+    pub(super) fn check_row_width(&self, row: &[Expr], width: usize) -> SqlResult<()> {
+        if row.len() == width {
+            return Ok(());
+        }
+        let error = SqlError::new(
+            state::SYNTAX_ERROR,
+            "VALUES lists must all be the same length",
+        );
+        Err(place(error, row.first().and_then(|e| self.text.at_expr(e))))
+    }
+
     /// VALUES: each column has the common type of its values.
     pub(super) fn values(&mut self, values: &Values) -> SqlResult<Output> {
         let width = values.rows.first().map_or(0, |row| row.content.len());
         let mut table: Vec<Vec<Typed>> = Vec::with_capacity(values.rows.len());
         let mut env = Env::new(Rc::new(Scope::default()), Clause::Values);
         for row in &values.rows {
-            if row.content.len() != width {
-                let error = SqlError::new(
-                    state::SYNTAX_ERROR,
-                    "VALUES lists must all be the same length",
-                );
-                let at = row.content.first().and_then(|e| self.text.at_expr(e));
-                return Err(place(error, at));
-            }
+            self.check_row_width(&row.content, width)?;
             let mut typed = Vec::with_capacity(width);
             for value in &row.content {
                 typed.push(self.expr(value, &mut env)?);

@@ -2,6 +2,7 @@ use super::*;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use vireo_abi::message::error::state;
 use vireo_runtime::task::{TaskId, Tasks};
 
 const TREE: TreeId = TreeId(7);

@@ -223,15 +223,7 @@ fn crash_at(memory: TestMemory, seed: u64, at: u64, on_wal: bool, fault: Fault) 
         m.data.reopen();
     }
     m.restart();
-    assert!(m.open(), "it opens again: {:?}", m.engine.event());
-    let there = verify(&m, &script);
-    assert!(
-        there >= acknowledged,
-        "{there:?} is there, {acknowledged:?} was acknowledged"
-    );
-    let from = there.map_or(0, |number| number + 1);
-    run(&mut m, &script, from);
-    assert_eq!(verify(&m, &script), Some(script.len() - 1));
+    check_goes_on(&mut m, &script, acknowledged);
     assert!(m.run_until(|m| m.engine.is_idle()));
     m.wal.restart();
     m.data.restart();
@@ -239,6 +231,20 @@ fn crash_at(memory: TestMemory, seed: u64, at: u64, on_wal: bool, fault: Fault) 
     assert!(m.open());
     assert_eq!(verify(&m, &script), Some(script.len() - 1));
     came
+}
+
+/// It opens with all that was acknowledged, and runs the rest of the script.
+#[track_caller]
+fn check_goes_on(m: &mut Machine, script: &[Step], acknowledged: Option<usize>) {
+    assert!(m.open(), "it opens again: {:?}", m.engine.event());
+    let there = verify(m, script);
+    assert!(
+        there >= acknowledged,
+        "{there:?} is there, {acknowledged:?} was acknowledged"
+    );
+    let from = there.map_or(0, |number| number + 1);
+    run(m, script, from);
+    assert_eq!(verify(m, script), Some(script.len() - 1));
 }
 
 /// The power goes while the database opens after it went before: at operation `at` of one disk. False if it was open before that.
@@ -266,15 +272,7 @@ fn crash_twice_at(memory: TestMemory, seed: u64, at: u64, on_wal: bool) -> bool 
     m.wal.restart();
     m.data.restart();
     m.restart();
-    assert!(m.open(), "it opens again: {:?}", m.engine.event());
-    let there = verify(&m, &script);
-    assert!(
-        there >= acknowledged,
-        "{there:?} is there, {acknowledged:?} was acknowledged"
-    );
-    let from = there.map_or(0, |number| number + 1);
-    run(&mut m, &script, from);
-    assert_eq!(verify(&m, &script), Some(script.len() - 1));
+    check_goes_on(&mut m, &script, acknowledged);
     came
 }
 
