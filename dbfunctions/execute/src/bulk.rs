@@ -1,6 +1,6 @@
 //! COPY FROM STDIN, and which statements may hand writes to storage before they end.
 
-use crate::session::{Mail, SessionState};
+use crate::session_state::{Mail, SessionState};
 use crate::shared::{ReplyTo, Shared};
 use alloc::format;
 use alloc::string::String;

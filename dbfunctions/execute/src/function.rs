@@ -1,6 +1,7 @@
 //! The function: messages to mailboxes, tasks, outbox to ports.
 
-use crate::session::{Mail, Run, Session, SessionState};
+use crate::session::Session;
+use crate::session_state::{Mail, Run, SessionState};
 use crate::shared::{Outgoing, ReplyTo, Shared};
 use crate::snapshot::Pools;
 use alloc::collections::BTreeMap;

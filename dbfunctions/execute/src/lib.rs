@@ -31,6 +31,7 @@ mod merge;
 mod overlay;
 mod portal;
 mod session;
+mod session_state;
 mod shared;
 mod snapshot;
 mod statement;

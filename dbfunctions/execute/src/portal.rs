@@ -1,6 +1,6 @@
 //! A result being sent: rows of an operator or of a buffer, encoded as the client wants them, in windows.
 
-use crate::session::SessionState;
+use crate::session_state::SessionState;
 use crate::shared::{ReplyTo, Shared};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;

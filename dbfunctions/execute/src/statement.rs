@@ -3,7 +3,7 @@
 use crate::analyze;
 use crate::bulk::CopyIn;
 use crate::portal::{Portal, Rows, Tag};
-use crate::session::SessionState;
+use crate::session_state::SessionState;
 use crate::shared::{Shared, unexpected_reply};
 use crate::transaction::Txn;
 use alloc::boxed::Box;

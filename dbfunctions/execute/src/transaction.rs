@@ -9,7 +9,7 @@
 use crate::locks::Taken;
 use crate::merge::{Merge, MergeParts, with_value};
 use crate::overlay::{Mark, Overlay, Own};
-use crate::session::{Awaited, SessionState};
+use crate::session_state::{Awaited, SessionState};
 use crate::shared::{Shared, unexpected_reply};
 use crate::snapshot::Held;
 use alloc::boxed::Box;
